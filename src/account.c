@@ -1,0 +1,241 @@
+/*
+ * account.c: asks the name service, always in a child.
+ */
+#include "account.h"
+
+#include "clock.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <limits.h>
+#include <poll.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define ASK_TIMEOUT (10 * NSEC_PER_SEC)
+
+/* What the child answers. */
+struct answer {
+	int error; /* errno; 0: found */
+	unsigned uid, gid;
+	int ngroups;
+	gid_t groups[ACCOUNT_GROUPS];
+	char name[256];
+	char home[PATH_MAX];
+	char shell[PATH_MAX];
+};
+
+int account_number(const char *text, unsigned *id)
+{
+	char *end;
+	unsigned long long n;
+
+	if (*text < '0' || *text > '9')
+		return -1;
+	errno = 0;
+	n = strtoull(text, &end, 10);
+	if (*end != '\0' || errno != 0 || n >= UINT32_MAX)
+		return -1;
+	*id = (unsigned)n;
+	return 0;
+}
+
+/* Reads up to `size` bytes until the end of file or the time. */
+static ssize_t read_answer(int fd, char *answer, size_t size)
+{
+	int64_t until = clock_now() + ASK_TIMEOUT;
+	size_t len = 0;
+
+	while (len < size) {
+		struct pollfd p = {.fd = fd, .events = POLLIN};
+		int ready = poll(&p, 1, clock_timeout(clock_now(), until));
+		ssize_t n;
+
+		if (ready == 0)
+			errno = ETIMEDOUT;
+		if (ready == 0 || (ready < 0 && errno != EINTR))
+			return -1;
+		if (ready < 0)
+			continue;
+		n = read(fd, answer + len, size - len);
+		if (n < 0)
+			return -1;
+		if (n == 0)
+			break;
+		len += (size_t)n;
+	}
+	return (ssize_t)len;
+}
+
+ssize_t account_ask(void (*ask)(int fd, const void *arg), const void *arg, void *answer,
+		    size_t size)
+{
+	int saved, fd[2];
+	ssize_t len;
+	pid_t pid;
+
+	if (pipe(fd) < 0)
+		return -1;
+	pid = fork();
+	if (pid == 0) {
+		ask(fd[1], arg);
+		_exit(0);
+	}
+	saved = errno;
+	close(fd[1]);
+	len = -1;
+	if (pid > 0) {
+		len = read_answer(fd[0], answer, size);
+		saved = errno;
+		kill(pid, SIGKILL);
+		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	close(fd[0]);
+	errno = saved;
+	return len;
+}
+
+static void fill_user(struct answer *a, const struct passwd *pw)
+{
+	a->uid = pw->pw_uid;
+	a->gid = pw->pw_gid;
+	a->ngroups = ACCOUNT_GROUPS;
+	if (getgrouplist(pw->pw_name, pw->pw_gid, a->groups, &a->ngroups) < 0)
+		a->error = E2BIG;
+	snprintf(a->name, sizeof(a->name), "%s", pw->pw_name);
+	snprintf(a->home, sizeof(a->home), "%s", pw->pw_dir);
+	snprintf(a->shell, sizeof(a->shell), "%s",
+		 *pw->pw_shell ? pw->pw_shell : "/bin/sh");
+}
+
+static void write_answer(int fd, const struct answer *a)
+{
+	const char *at = (const char *)a;
+	size_t left = sizeof(*a);
+	ssize_t n;
+
+	while (left > 0 && (n = write(fd, at, left)) > 0) {
+		at += n;
+		left -= (size_t)n;
+	}
+}
+
+static void ask_user(int fd, const void *arg)
+{
+	static struct answer a;
+	const char *user = arg;
+	const struct passwd *pw;
+	bool number = account_number(user, &a.uid) == 0;
+
+	errno = 0;
+	pw = number ? getpwuid(a.uid) : getpwnam(user);
+	if (pw != NULL) {
+		fill_user(&a, pw);
+	} else if (number) {
+		a.gid = a.uid;
+		a.groups[0] = a.gid;
+		a.ngroups = 1;
+		snprintf(a.name, sizeof(a.name), "%u", a.uid);
+		snprintf(a.home, sizeof(a.home), "/");
+		snprintf(a.shell, sizeof(a.shell), "/bin/sh");
+	} else {
+		a.error = errno != 0 && errno != ESRCH ? errno : ENOENT;
+	}
+	write_answer(fd, &a);
+}
+
+static void ask_group(int fd, const void *arg)
+{
+	static struct answer a;
+	const struct group *gr;
+
+	errno = 0;
+	gr = getgrnam(arg);
+	if (gr != NULL)
+		a.gid = gr->gr_gid;
+	else
+		a.error = errno != 0 && errno != ESRCH ? errno : ENOENT;
+	write_answer(fd, &a);
+}
+
+/* Puts the question; the answer is to be freed. */
+static struct answer *question(void (*ask)(int fd, const void *arg), const char *name)
+{
+	struct answer *a = malloc(sizeof(*a));
+	ssize_t len;
+
+	if (a == NULL)
+		return NULL;
+	len = account_ask(ask, name, a, sizeof(*a));
+	if (len == (ssize_t)sizeof(*a) && a->error == 0)
+		return a;
+	if (len >= 0)
+		errno = len == (ssize_t)sizeof(*a) ? a->error : EIO;
+	free(a);
+	return NULL;
+}
+
+struct account *account_lookup(const char *user)
+{
+	struct answer *a = question(ask_user, user);
+	struct account *account;
+
+	if (a == NULL)
+		return NULL;
+	account = calloc(1, sizeof(*account));
+	if (account != NULL) {
+		account->key = strdup(user);
+		account->uid = a->uid;
+		account->gid = a->gid;
+		account->ngroups = (size_t)a->ngroups;
+		account->groups = calloc((size_t)a->ngroups + 1, sizeof(gid_t));
+		account->name = strdup(a->name);
+		account->home = strdup(a->home);
+		account->shell = strdup(a->shell);
+		if (account->groups != NULL)
+			memcpy(account->groups, a->groups,
+			       account->ngroups * sizeof(gid_t));
+	}
+	free(a);
+	if (account != NULL && (!account->key || !account->groups || !account->name ||
+				!account->home || !account->shell)) {
+		account_free(account);
+		errno = ENOMEM;
+		return NULL;
+	}
+	return account;
+}
+
+void account_free(struct account *account)
+{
+	if (account == NULL)
+		return;
+	free(account->key);
+	free(account->groups);
+	free(account->name);
+	free(account->home);
+	free(account->shell);
+	free(account);
+}
+
+int account_group(const char *group, gid_t *gid)
+{
+	struct answer *a;
+
+	if (account_number(group, gid) == 0)
+		return 0;
+	a = question(ask_group, group);
+	if (a == NULL)
+		return -1;
+	*gid = a->gid;
+	free(a);
+	return 0;
+}

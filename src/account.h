@@ -1,0 +1,43 @@
+/*
+ * account.h: users and groups, asked of the name service.
+ *
+ * Every question is put in a child that then exits: a name service may hang, and it leaves hundreds
+ * of KiB in whoever calls it.
+ */
+#ifndef UDSD_ACCOUNT_H
+#define UDSD_ACCOUNT_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#define ACCOUNT_GROUPS 1024 /* supplementary groups of one user at most */
+
+struct account {
+	char *key; /* what was asked for */
+	uid_t uid;
+	gid_t gid;
+	size_t ngroups;
+	gid_t *groups; /* supplementary, the primary one among them */
+	char *name;
+	char *home;
+	char *shell;
+};
+
+/* Looks up a user by name or number. A number that has no entry is an account of its own: that
+ * number, the same gid, no other group, home /. NULL with errno ENOENT: there is none; ETIMEDOUT
+ * or another: the name service does not answer. account_free() ends it. */
+struct account *account_lookup(const char *user);
+void account_free(struct account *account);
+
+/* Looks up a group by name or number. 0, or -1 and errno as above. */
+int account_group(const char *group, gid_t *gid);
+
+/* Reads an id: a decimal number below (uid_t)-1. 0, or -1. */
+int account_number(const char *text, unsigned *id);
+
+/* Runs `ask` in a child and returns what it wrote to the descriptor it was given: at most `size`
+ * bytes into `answer`. The number of bytes, or -1 and errno; ETIMEDOUT after 10 s. */
+ssize_t account_ask(void (*ask)(int fd, const void *arg), const void *arg, void *answer,
+		    size_t size);
+
+#endif

@@ -1,0 +1,238 @@
+/*
+ * check.c: would this config work here? Asked before anything is started.
+ *
+ * What depends on a user is tried by a child that has become this user, the way a worker does:
+ * one child for all services with the same identity.
+ */
+#include "check.h"
+
+#include "account.h"
+#include "privilege.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define TRIAL_MAX 65536 /* bytes of what a child finds wrong */
+
+/* Whether somebody but root and `uid` could replace what is at `path`. */
+static bool is_replaceable(const char *path, uid_t uid)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return false; /* the trial will tell */
+	if (st.st_uid != 0 && st.st_uid != uid)
+		return true;
+	if (S_ISDIR(st.st_mode) && (st.st_mode & S_ISVTX))
+		return false;
+	return (st.st_mode & 022) != 0;
+}
+
+/* The first part of a path that could be replaced: `path` is cut there. */
+static bool find_replaceable(char *path, uid_t uid)
+{
+	char *slash;
+
+	for (;;) {
+		if (is_replaceable(*path != '\0' ? path : "/", uid))
+			return true;
+		slash = strrchr(path, '/');
+		if (slash == NULL)
+			return false;
+		*slash = '\0';
+	}
+}
+
+/* The path as written and the one that its links lead to are both walked. */
+static void check_handler_owner(const struct service *s, struct faults *faults)
+{
+	char written[PATH_MAX], real[PATH_MAX];
+	bool bad;
+
+	if (snprintf(written, sizeof(written), "%s", s->handler[0]) >=
+	    (int)sizeof(written))
+		return;
+	bad = find_replaceable(written, s->account->uid);
+	if (!bad && realpath(s->handler[0], real) != NULL) {
+		bad = find_replaceable(real, s->account->uid);
+		memcpy(written, real, sizeof(written));
+	}
+	if (bad)
+		fault_add(
+			faults, s->handler_at.file, s->handler_at.line,
+			"handler %s: %s could be replaced by somebody other than root and %s: "
+			"mend its owner and mode",
+			s->handler[0], *written != '\0' ? written : "/",
+			s->account->name);
+}
+
+/* Whether the options that are looked at here had good values. */
+static bool is_complete(const struct service *s)
+{
+	return s->handler != NULL && s->socket != NULL && s->directory != NULL &&
+	       s->account != NULL && s->account->key != NULL &&
+	       (s->groups != NULL || geteuid() != 0);
+}
+
+static bool same_identity(const struct service *a, const struct service *b)
+{
+	return a->account->uid == b->account->uid && a->gid == b->gid &&
+	       a->ngroups == b->ngroups &&
+	       memcmp(a->groups, b->groups, a->ngroups * sizeof(gid_t)) == 0;
+}
+
+/* What the trial is about: the services from `first` on that share its identity. */
+struct trial {
+	const struct config *config;
+	size_t first;
+};
+
+static void try_service(int fd, size_t index, const struct service *s)
+{
+	struct stat st;
+	int dir = open(s->directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (dir < 0 || fchdir(dir) < 0)
+		dprintf(fd, "%zu directory %s cannot be entered by %s: %s\n", index,
+			s->directory, s->account->name, strerror(errno));
+	if (dir >= 0)
+		close(dir);
+	if (access(s->handler[0], X_OK) < 0)
+		dprintf(fd, "%zu handler %s cannot be executed by %s: %s\n", index,
+			s->handler[0], s->account->name, strerror(errno));
+	else if (stat(s->handler[0], &st) == 0 && !S_ISREG(st.st_mode))
+		dprintf(fd, "%zu handler %s cannot be executed: it is not a file\n",
+			index, s->handler[0]);
+}
+
+static void try_as_user(int fd, const void *arg)
+{
+	const struct trial *trial = arg;
+	const struct config *c = trial->config;
+	const struct service *first = &c->services[trial->first];
+	struct service plain = *first;
+	const char *step;
+
+	plain.directory = (char[]){"/"};
+	plain.nice = 0;
+	if (privilege_drop(&plain, &step) < 0) {
+		dprintf(fd, "%zu user %s cannot be used: %s: %s\n", trial->first,
+			first->account->name, step, strerror(errno));
+		return;
+	}
+	for (size_t i = trial->first; i < c->count; i++)
+		if (is_complete(&c->services[i]) && same_identity(first, &c->services[i]))
+			try_service(fd, i, &c->services[i]);
+}
+
+/* Turns a trial's lines, `INDEX what is wrong`, into faults. */
+static void report_trial(const struct config *c, char *text, struct faults *faults)
+{
+	char *line, *what;
+
+	for (line = strtok_r(text, "\n", &text); line != NULL;
+	     line = strtok_r(NULL, "\n", &text)) {
+		size_t index = strtoul(line, &what, 10);
+		const struct place *at;
+
+		if (index >= c->count || *what != ' ')
+			continue;
+		at = &c->services[index].at;
+		if (strncmp(what, " directory", 10) == 0 &&
+		    c->services[index].directory_at.line > 0)
+			at = &c->services[index].directory_at;
+		else if (strncmp(what, " handler", 8) == 0)
+			at = &c->services[index].handler_at;
+		fault_add(faults, at->file, at->line, "%s", what + 1);
+	}
+}
+
+static void run_trial(const struct config *c, size_t first, struct faults *faults)
+{
+	const struct service *s = &c->services[first];
+	struct trial trial = {c, first};
+	static char text[TRIAL_MAX];
+	ssize_t n;
+
+	for (size_t i = 0; i < first; i++)
+		if (is_complete(&c->services[i]) && same_identity(&c->services[i], s))
+			return;
+	n = account_ask(try_as_user, &trial, text, sizeof(text) - 1);
+	if (n < 0) {
+		fault_add(faults, s->at.file, s->at.line,
+			  "handler and directory cannot be tried as %s: %s",
+			  s->account->name, strerror(errno));
+		return;
+	}
+	text[n] = '\0';
+	report_trial(c, text, faults);
+}
+
+/* A rule for one who is neither the socket's owner nor root, where the mode keeps others out. */
+static void warn_of_mode(const struct service *s, struct faults *faults)
+{
+	uid_t owner = s->socket_owner != (uid_t)-1 ? s->socket_owner : geteuid();
+	gid_t group = s->socket_group != (gid_t)-1 ? s->socket_group : getegid();
+
+	if (*s->socket == '@' || (s->socket_mode & 02) != 0)
+		return;
+	for (size_t i = 0; i < s->access.allow.count; i++) {
+		const struct rule *r = &s->access.allow.rules[i];
+		bool owned = r->kind == RULE_UID && r->low == r->high &&
+			     (r->low == owner || r->low == 0);
+		bool grouped =
+			(s->socket_mode & 020) != 0 &&
+			(r->kind == RULE_UID || (r->kind == RULE_GID && r->low == group));
+
+		if (!owned && !grouped)
+			fault_warn(
+				faults, s->at.file, s->at.line,
+				"service %s allows %s, whom socket-mode %04o keeps out",
+				s->name, r->text, s->socket_mode);
+	}
+}
+
+static void warn_of_shared_user(const struct config *c, size_t index,
+				struct faults *faults)
+{
+	const struct service *s = &c->services[index], *other = NULL;
+	size_t sharing = 0;
+
+	for (size_t i = 0; i < index; i++) {
+		if (!is_complete(&c->services[i]) ||
+		    c->services[i].account->uid != s->account->uid)
+			continue;
+		other = &c->services[i];
+		sharing++;
+	}
+	if (sharing == 1) /* said once for a user, not for each pair */
+		fault_warn(
+			faults, s->at.file, s->at.line,
+			"services %s and %s have the same user, %s: they can signal each "
+			"other's processes",
+			other->name, s->name, s->account->name);
+}
+
+void check_services(const struct config *c, struct faults *faults)
+{
+	bool root = geteuid() == 0;
+
+	for (size_t i = 0; i < c->count; i++) {
+		if (!is_complete(&c->services[i]))
+			continue;
+		if (root)
+			check_handler_owner(&c->services[i], faults);
+		if (root && c->services[i].account->uid != 0)
+			warn_of_shared_user(c, i, faults);
+		warn_of_mode(&c->services[i], faults);
+	}
+	for (size_t i = 0; i < c->count; i++)
+		if (is_complete(&c->services[i]))
+			run_trial(c, i, faults);
+}

@@ -1,0 +1,243 @@
+/*
+ * client.c: a client from accept to its handler, or to its being turned away.
+ */
+#include "client.h"
+
+#include "clock.h"
+#include "handler.h"
+#include "log.h"
+#include "peer.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static void log_peer(struct log_line *line, const struct worker *w)
+{
+	log_num(line, "peer-uid", w->peer.uid);
+	log_num(line, "peer-gid", w->peer.gid);
+	log_num(line, "peer-pid", w->peer.pid);
+}
+
+static void log_client(const struct worker *w, int level, const char *verb,
+		       const char *reason, const char *rule)
+{
+	struct log_line line;
+
+	log_begin(&line, level, verb);
+	log_str(&line, "service", w->service->name);
+	log_peer(&line, w);
+	if (reason != NULL)
+		log_str(&line, "reason", reason);
+	if (rule != NULL)
+		log_str(&line, "rule", rule);
+	log_end(&line);
+}
+
+static void log_open_line(const struct worker *w, const struct slot *slot)
+{
+	struct log_line line;
+
+	log_begin(&line, LOG_INFO, "open");
+	log_str(&line, "service", w->service->name);
+	log_num(&line, "conn", (int64_t)slot->conn);
+	log_num(&line, "pid", atomic_load(&slot->pid));
+	log_peer(&line, w);
+	log_str(&line, "rule", slot->rule);
+	log_end(&line);
+}
+
+static void reject(struct worker *w, int fd, enum reject_reason reason, const char *rule)
+{
+	w->counters->rejected[reason]++;
+	peer_refuse(fd, w->service->reject_message);
+	log_client(w, LOG_INFO, "reject", reject_name(reason), rule);
+}
+
+/* Takes a slot for the client in hand. */
+static uint32_t fill_slot(struct worker *w, const char *rule)
+{
+	uint32_t conn = table_reserve(&w->table);
+	struct slot *slot;
+
+	if (conn == 0)
+		return 0;
+	slot = table_slot(&w->table, conn);
+	slot->owner = w->pid;
+	slot->conn = ++w->counters->connections;
+	slot->started = w->now;
+	slot->uid = w->peer.uid;
+	slot->gid = w->peer.gid;
+	slot->peer_pid = w->peer.pid;
+	slot->expired = 0;
+	strncpy(slot->rule, rule, sizeof(slot->rule) - 1);
+	return conn;
+}
+
+/* The client in hand will not be served: its slot and its share are free again. */
+static void drop(struct worker *w, int fd, uint32_t conn)
+{
+	limit_give(w->limit, table_slot(&w->table, conn)->uid);
+	table_cancel(&w->table, conn);
+	peer_refuse(fd, NULL);
+	w->held = -1;
+}
+
+/* The handler could not be started. */
+static void start_failed(struct worker *w, int fd, uint32_t conn, const char *step)
+{
+	struct slot *slot = table_slot(&w->table, conn);
+
+	if (handler_is_busy(errno)) {
+		atomic_store(&slot->pid, SLOT_RESERVED);
+		overload_busy(&w->overload, "spawn", errno, w->now);
+		w->held = fd;
+		w->held_conn = conn;
+		return;
+	}
+	w->counters->failures++;
+	overload_failed(&w->overload, w->service->handler[0], slot->conn, step, errno,
+			w->now);
+	drop(w, fd, conn);
+}
+
+/* Starts the handler for a client that has a slot. */
+static void serve(struct worker *w, int fd, uint32_t conn)
+{
+	struct slot *slot = table_slot(&w->table, conn);
+	const struct handler_call call = {.fd = fd,
+					  .peer = &w->peer,
+					  .from = &w->from,
+					  .from_len = w->from_len,
+					  .conn = slot->conn,
+					  .rule = slot->rule,
+					  .pid = &slot->pid};
+	const char *step;
+
+	if (handler_spawn(w->handler, &call, &step) < 0) {
+		start_failed(w, fd, conn, step);
+		return;
+	}
+	close(fd);
+	w->held = -1;
+	overload_over(&w->overload);
+	table_open(&w->table, conn, w->now);
+	log_open_line(w, slot);
+}
+
+/* Whether the peer may come in: the rule that lets it, or NULL, and then it has been turned away.
+ * If it may, it counts against the limits of its user. */
+static const char *admit(struct worker *w, int fd)
+{
+	const char *denied, *rule = access_check(&w->service->access, &w->peer, &denied);
+	enum limit_verdict verdict;
+
+	if (rule == NULL) {
+		reject(w, fd, REJECT_RULE, denied);
+		return NULL;
+	}
+	if (table_live(&w->table) >= (uint32_t)w->service->max_connections) {
+		reject(w, fd, REJECT_LIMIT, NULL);
+		return NULL;
+	}
+	verdict = limit_take(w->limit, w->peer.uid, w->now);
+	if (verdict == LIMIT_OK)
+		return rule;
+	reject(w, fd, verdict == LIMIT_USER ? REJECT_USER_LIMIT : REJECT_RATE, NULL);
+	return NULL;
+}
+
+static void set_timeout(const struct worker *w, int fd)
+{
+	const struct timeval tv = {w->service->idle_timeout / NSEC_PER_SEC,
+				   w->service->idle_timeout % NSEC_PER_SEC / 1000};
+
+	if (w->service->idle_timeout == 0)
+		return;
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
+}
+
+/* A client that was accepted. */
+static void receive(struct worker *w, int fd)
+{
+	const char *rule;
+	uint32_t conn;
+
+	if (peer_read(fd, w->want_groups, &w->peer) < 0) {
+		overload_busy(&w->overload, "peer", errno, w->now);
+		peer_refuse(fd, NULL);
+		return;
+	}
+	if (peer_gone(fd)) {
+		w->counters->gone++;
+		close(fd);
+		log_client(w, LOG_DEBUG, "gone", NULL, NULL);
+		return;
+	}
+	rule = admit(w, fd);
+	if (rule == NULL)
+		return;
+	conn = fill_slot(w, rule);
+	if (conn == 0) { /* every slot of the scoreboard is in use */
+		limit_give(w->limit, w->peer.uid);
+		reject(w, fd, REJECT_LIMIT, NULL);
+		return;
+	}
+	set_timeout(w, fd);
+	serve(w, fd, conn);
+}
+
+/* One client a turn: no more than one is in our hands if we are killed. */
+void client_accept(struct worker *w)
+{
+	int fd;
+
+	w->from_len = sizeof(w->from);
+	fd = accept4(LISTENER, (struct sockaddr *)&w->from, &w->from_len, SOCK_CLOEXEC);
+	if (fd >= 0) {
+		w->active = w->now;
+		receive(w, fd);
+	} else if (errno == EINVAL) { /* somebody shut the socket down */
+		overload_failed(&w->overload, w->service->socket, 0, "accept", errno,
+				w->now);
+	} else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+		overload_busy(&w->overload, "accept", errno, w->now);
+	}
+}
+
+/* Whether to look at the listener: while we accept, nothing is held or has to be waited for, and
+ * there is room, or nobody has to wait for room. */
+bool client_wanted(struct worker *w)
+{
+	uint32_t max = (uint32_t)w->service->max_connections;
+
+	if (!w->accepting || w->held >= 0 || w->now < overload_until(&w->overload))
+		return false;
+	if (table_live(&w->table) >= max && w->table.nforeign > 0)
+		table_refresh(&w->table);
+	return table_live(&w->table) < max || w->service->overflow_reject;
+}
+
+void client_retry(struct worker *w)
+{
+	if (w->held < 0 || w->now < overload_until(&w->overload))
+		return;
+	if (peer_gone(w->held)) {
+		w->counters->gone++;
+		drop(w, w->held, w->held_conn);
+		return;
+	}
+	serve(w, w->held, w->held_conn);
+}
+
+void client_refuse_queued(struct worker *w)
+{
+	int fd;
+
+	while (w->accepting && (fd = accept4(LISTENER, NULL, NULL, SOCK_CLOEXEC)) >= 0)
+		peer_refuse(fd, NULL);
+	if (w->held >= 0)
+		drop(w, w->held, w->held_conn);
+}

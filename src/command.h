@@ -1,0 +1,11 @@
+/* command.h: a service from the command line, written as a config. */
+#ifndef UDSD_COMMAND_H
+#define UDSD_COMMAND_H
+
+#include <stddef.h>
+
+/* The text of a config with one service: `options` are NAME=VALUE (lists may be repeated), `argv`
+ * the socket, the handler and its arguments, NULL-terminated. To be freed; NULL: no memory. */
+char *command_config(char *const *options, size_t count, char *const *argv);
+
+#endif

@@ -1,0 +1,79 @@
+/*
+ * fault.c: gathers lines. When memory ends the text is short, but the count is right.
+ */
+#include "fault.h"
+
+#include "log.h"
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Whether `text` has this whole line. */
+static bool has_line(const char *text, const char *line)
+{
+	const char *at = text;
+
+	while (at != NULL && (at = strstr(at, line)) != NULL) {
+		if (at == text || at[-1] == '\n')
+			return true;
+		at++;
+	}
+	return false;
+}
+
+static void add(char **text, const char *file, unsigned line, const char *format,
+		va_list args)
+{
+	char place[32] = "", *what = NULL, *clean = NULL, *full = NULL, *more = NULL;
+
+	if (line > 0 && file != NULL)
+		snprintf(place, sizeof(place), ":%u", line);
+	if (vasprintf(&what, format, args) < 0)
+		return;
+	clean = calloc(4, strlen(what) + 1);
+	if (clean !=
+	    NULL) /* texts of a config may hold anything: nothing of it steers a terminal */
+		log_escape(clean, 4 * strlen(what), what, strlen(what), 0);
+	if (clean != NULL &&
+	    asprintf(&full, "%s%s%s%s\n", file != NULL ? file : "", place,
+		     file != NULL ? ": " : "", clean) >= 0 &&
+	    !has_line(*text, full) &&
+	    asprintf(&more, "%s%s", *text != NULL ? *text : "", full) >= 0) {
+		free(*text);
+		*text = more;
+	}
+	free(full);
+	free(clean);
+	free(what);
+}
+
+void fault_add(struct faults *faults, const char *file, unsigned line, const char *format,
+	       ...)
+{
+	va_list args;
+
+	faults->errors++;
+	va_start(args, format);
+	add(&faults->text, file, line, format, args);
+	va_end(args);
+}
+
+void fault_warn(struct faults *faults, const char *file, unsigned line,
+		const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	add(&faults->warnings, file, line, format, args);
+	va_end(args);
+}
+
+void faults_free(struct faults *faults)
+{
+	free(faults->text);
+	free(faults->warnings);
+	*faults = (struct faults){0};
+}

@@ -1,0 +1,171 @@
+/*
+ * limit.c: per-user counts and token buckets. Pure: time is an argument.
+ *
+ * A fixed array of users, chained by hash and in a list from the one seen last to the one unseen
+ * for longest. There are LIMIT_SPARE more entries than live connections, so one without any can
+ * always be found at the end of the list or near it.
+ */
+#include "limit.h"
+
+#include <stdlib.h>
+
+#define LIMIT_SPARE 1024 /* users remembered for their rate alone */
+#define NIL 0 /* entry 0 is not used, so that zeroed memory is an empty table */
+
+struct user {
+	uid_t uid;
+	uint32_t live;   /* connections */
+	int64_t full_at; /* when the bucket is full again; in the past: it is */
+	uint32_t chain;  /* next with the same hash, or in the free list */
+	uint32_t newer, older;
+};
+
+struct limit {
+	struct limit_rule rule;
+	int64_t interval;  /* nanoseconds that refill one token */
+	int64_t full_at;   /* the latest full_at of any bucket */
+	uint32_t capacity; /* entries in users */
+	uint32_t used;     /* entries ever used */
+	uint32_t mask;     /* of the hash */
+	uint32_t newest, oldest;
+	uint32_t *heads; /* mask + 1 chains */
+	struct user *users;
+};
+
+struct limit *limit_new(const struct limit_rule *rule, uint32_t live)
+{
+	struct limit *l = calloc(1, sizeof(*l));
+	uint32_t buckets = 256;
+
+	if (l == NULL)
+		return NULL;
+	l->rule = *rule;
+	l->interval = rule->burst > 0 ? rule->period / rule->burst : 0;
+	l->capacity = 1 + live + LIMIT_SPARE;
+	l->used = 1;
+	while (buckets < l->capacity)
+		buckets *= 2;
+	l->mask = buckets - 1;
+	l->heads = calloc(buckets, sizeof(*l->heads)); /* touched only where used */
+	l->users = malloc(l->capacity * sizeof(*l->users));
+	if (l->heads == NULL || l->users == NULL) {
+		limit_free(l);
+		return NULL;
+	}
+	return l;
+}
+
+void limit_free(struct limit *l)
+{
+	if (l == NULL)
+		return;
+	free(l->heads);
+	free(l->users);
+	free(l);
+}
+
+static uint32_t *chain_of(const struct limit *l, uid_t uid)
+{
+	return &l->heads[(uid * UINT32_C(2654435761) >> 8) & l->mask];
+}
+
+static void list_remove(struct limit *l, uint32_t i)
+{
+	struct user *u = &l->users[i];
+
+	*(u->newer == NIL ? &l->newest : &l->users[u->newer].older) = u->older;
+	*(u->older == NIL ? &l->oldest : &l->users[u->older].newer) = u->newer;
+}
+
+static void list_push(struct limit *l, uint32_t i)
+{
+	struct user *u = &l->users[i];
+
+	u->newer = NIL;
+	u->older = l->newest;
+	*(l->newest == NIL ? &l->oldest : &l->users[l->newest].newer) = i;
+	l->newest = i;
+}
+
+/* An entry for somebody new: a fresh one, or that of the one unseen for longest who has no
+ * connection. */
+static uint32_t entry_get(struct limit *l)
+{
+	uint32_t i, *link;
+
+	if (l->used < l->capacity)
+		return l->used++;
+	for (i = l->oldest; i != NIL && l->users[i].live > 0; i = l->users[i].newer)
+		;
+	if (i == NIL)
+		return NIL;
+	for (link = chain_of(l, l->users[i].uid); *link != i;
+	     link = &l->users[*link].chain)
+		;
+	*link = l->users[i].chain;
+	list_remove(l, i);
+	return i;
+}
+
+/* The user's entry, made if need be and moved to the front; NULL only if every entry is live. */
+static struct user *user_get(struct limit *l, uid_t uid)
+{
+	uint32_t *head = chain_of(l, uid);
+	uint32_t i = *head;
+
+	while (i != NIL && l->users[i].uid != uid)
+		i = l->users[i].chain;
+	if (i != NIL) {
+		list_remove(l, i);
+	} else {
+		i = entry_get(l);
+		if (i == NIL)
+			return NULL;
+		l->users[i] = (struct user){.uid = uid, .chain = *head};
+		*head = i;
+	}
+	list_push(l, i);
+	return &l->users[i];
+}
+
+enum limit_verdict limit_take(struct limit *l, uid_t uid, int64_t now)
+{
+	struct user *u = user_get(l, uid);
+
+	if (u == NULL)
+		return LIMIT_USER;
+	if (l->rule.per_user > 0 && u->live >= l->rule.per_user)
+		return LIMIT_USER;
+	if (l->rule.burst > 0) {
+		int64_t from = u->full_at > now ? u->full_at : now;
+
+		if (from + l->interval - now > l->interval * l->rule.burst)
+			return LIMIT_RATE;
+		u->full_at = from + l->interval;
+		if (u->full_at > l->full_at)
+			l->full_at = u->full_at;
+	}
+	u->live++;
+	return LIMIT_OK;
+}
+
+void limit_hold(struct limit *l, uid_t uid)
+{
+	struct user *u = user_get(l, uid);
+
+	if (u != NULL)
+		u->live++;
+}
+
+void limit_give(struct limit *l, uid_t uid)
+{
+	struct user *u = user_get(l, uid);
+
+	if (u != NULL && u->live > 0)
+		u->live--;
+}
+
+int64_t limit_full_at(const struct limit *l)
+{
+	return l->full_at;
+}

@@ -1,0 +1,42 @@
+/*
+ * limit.h: what one peer uid may have: live connections, and new ones in a time.
+ *
+ * One table of users. The rate is a token bucket, kept as the time at which it is full again.
+ * Memory is bounded by the capacity given at the start: a user whose bucket is full and who has no
+ * live connection is forgotten, and if need be the one unseen for longest who has none.
+ */
+#ifndef UDSD_LIMIT_H
+#define UDSD_LIMIT_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+struct limit;
+
+struct limit_rule {
+	uint32_t per_user; /* live connections of one uid; 0: no limit */
+	uint32_t burst;    /* new connections in `period`; 0: no limit */
+	int64_t period;    /* nanoseconds */
+};
+
+enum limit_verdict {
+	LIMIT_OK,
+	LIMIT_USER, /* has per_user live connections already */
+	LIMIT_RATE, /* the bucket is empty */
+};
+
+/* A table for `live` connections at most. NULL if there is no memory; limit_free() ends it. */
+struct limit *limit_new(const struct limit_rule *rule, uint32_t live);
+void limit_free(struct limit *limit);
+
+/* Asks for one connection of `uid`; if LIMIT_OK it counts as live until limit_give(). */
+enum limit_verdict limit_take(struct limit *limit, uid_t uid, int64_t now);
+void limit_give(struct limit *limit, uid_t uid);
+
+/* Counts a connection that somebody else let in. */
+void limit_hold(struct limit *limit, uid_t uid);
+
+/* The time at which every bucket is full again. */
+int64_t limit_full_at(const struct limit *limit);
+
+#endif

@@ -1,0 +1,143 @@
+/*
+ * orphan.c: a short list; workers seldom die.
+ */
+#include "orphan.h"
+
+#include "clock.h"
+#include "privilege.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct orphan {
+	struct unit *unit;
+	struct slot *slot;
+	pid_t pid;
+	int64_t due; /* when it gets `signal` */
+	int signal;  /* the next one; 0: it got SIGKILL */
+	bool ended;  /* by us: its group goes with it */
+};
+
+static struct orphan *orphans;
+static size_t count;
+
+size_t orphan_count(void)
+{
+	return count;
+}
+
+/* Whether this is a child of ours, alive or not waited for. */
+static bool is_child(pid_t pid)
+{
+	siginfo_t info;
+
+	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+static bool is_orphan(pid_t pid)
+{
+	for (size_t i = 0; i < count; i++)
+		if (orphans[i].pid == pid)
+			return true;
+	return false;
+}
+
+static void add(struct unit *u, struct slot *slot, pid_t pid)
+{
+	struct orphan *more = reallocarray(orphans, count + 1, sizeof(*more));
+	int64_t life = u->service->max_lifetime;
+
+	if (more == NULL)
+		return; /* its slot stays taken: it counts, but nobody will tell its end */
+	orphans = more;
+	orphans[count++] = (struct orphan){
+		.unit = u,
+		.slot = slot,
+		.pid = pid,
+		.signal = SIGTERM,
+		.due = life > 0 ? slot->started + life : CLOCK_NEVER,
+	};
+}
+
+void orphan_adopt(struct unit *u, pid_t worker, bool (*is_ours)(pid_t pid))
+{
+	uint32_t high = u->board != NULL ? scoreboard_high(u->board) : 0;
+
+	for (uint32_t i = 0; i < high; i++) {
+		struct slot *slot = &u->board->slots[i];
+		pid_t pid = atomic_load(&slot->pid);
+
+		if (pid == 0 || slot->owner != worker)
+			continue;
+		if (pid > 0 && !is_ours(pid) && !is_orphan(pid) && is_child(pid))
+			add(u, slot, pid);
+		else if (pid > 0) /* it ended, and only its worker knew how */
+			slot_close(slot, u->service->name, SLOT_STATUS_UNKNOWN, NULL);
+		else
+			atomic_store(&slot->pid, 0);
+	}
+}
+
+static void end(struct orphan *o, int signal, int64_t now)
+{
+	privilege_kill(o->unit->service, o->pid, signal);
+	o->ended = true;
+	o->signal = signal == SIGKILL ? 0 : SIGKILL;
+	o->due = signal == SIGKILL ? CLOCK_NEVER : now + o->unit->service->kill_grace;
+}
+
+bool orphan_bury(pid_t pid)
+{
+	struct rusage usage;
+	size_t i = 0;
+	int status;
+
+	while (i < count && orphans[i].pid != pid)
+		i++;
+	if (i == count)
+		return false;
+	if (orphans[i].ended)
+		privilege_kill(orphans[i].unit->service, pid, SIGKILL);
+	if (wait4(pid, &status, WNOHANG, &usage) != pid)
+		return true;
+	if (atomic_load(&orphans[i].slot->pid) == pid)
+		slot_close(orphans[i].slot, orphans[i].unit->service->name, status,
+			   &usage);
+	orphans[i] = orphans[--count];
+	return true;
+}
+
+void orphan_end_all(int signal, int64_t now)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (orphans[i].signal == 0 || (orphans[i].ended && signal != SIGKILL))
+			continue;
+		end(&orphans[i],
+		    orphans[i].unit->service->kill_grace == 0 ? SIGKILL : signal, now);
+	}
+}
+
+int64_t orphan_due(void)
+{
+	int64_t due = CLOCK_NEVER;
+
+	for (size_t i = 0; i < count; i++)
+		due = clock_min(due, orphans[i].due);
+	return due;
+}
+
+void orphan_tick(int64_t now)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct orphan *o = &orphans[i];
+
+		if (o->due > now)
+			continue;
+		if (!o->ended)
+			o->slot->expired = 1;
+		end(o, o->unit->service->kill_grace == 0 ? SIGKILL : o->signal, now);
+	}
+}

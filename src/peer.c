@@ -1,0 +1,74 @@
+/*
+ * peer.c: the questions that are put to a connected socket.
+ */
+#include "peer.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#ifndef SO_PEERGROUPS
+# define SO_PEERGROUPS 59
+#endif
+
+/* SO_PEERGROUPS says by ERANGE and the length how much room it wants. */
+static int read_groups(int fd, struct peer *peer)
+{
+	static gid_t *groups; /* grows to the largest peer seen */
+	static socklen_t room;
+	socklen_t len = room;
+
+	while (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &len) < 0) {
+		gid_t *more;
+
+		if (errno != ERANGE || len <= room)
+			return -1;
+		more = realloc(groups, len);
+		if (more == NULL)
+			return -1;
+		groups = more;
+		room = len;
+	}
+	peer->groups = groups;
+	peer->ngroups = len / sizeof(gid_t);
+	return 0;
+}
+
+int peer_read(int fd, bool want_groups, struct peer *peer)
+{
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
+		return -1;
+	*peer = (struct peer){.uid = cred.uid, .gid = cred.gid, .pid = cred.pid};
+	return want_groups ? read_groups(fd, peer) : 0;
+}
+
+bool peer_gone(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = 0};
+	int queued = 0;
+
+	if (poll(&p, 1, 0) != 1 || !(p.revents & POLLHUP))
+		return false;
+	return ioctl(fd, FIONREAD, &queued) == 0 && queued == 0;
+}
+
+/* shutdown() first stops the client's writes (EPIPE), so what has to be read is bounded; closing
+ * with something unread would reset the connection. */
+void peer_refuse(int fd, const char *message)
+{
+	static char sink[65536];
+
+	if (message != NULL)
+		(void)send(fd, message, strlen(message), MSG_DONTWAIT | MSG_NOSIGNAL);
+	(void)shutdown(fd, SHUT_RDWR);
+	while (recv(fd, sink, sizeof(sink), MSG_DONTWAIT) > 0)
+		;
+	close(fd);
+}

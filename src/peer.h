@@ -1,0 +1,28 @@
+/* peer.h: who is at the other end of a connection, as the kernel recorded it at connect(2). */
+#ifndef UDSD_PEER_H
+#define UDSD_PEER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+struct peer {
+	uid_t uid;      /* effective uid */
+	gid_t gid;      /* effective gid */
+	pid_t pid;      /* for the log only: it may be another process's by now */
+	size_t ngroups; /* entries in groups */
+	gid_t *groups;  /* supplementary groups; valid until the next peer_read() */
+};
+
+/* Fills in `peer` for a connected socket; the groups only if asked for. 0, or -1 and errno. */
+int peer_read(int fd, bool want_groups, struct peer *peer);
+
+/* Whether the client has gone and left nothing to read: no process is worth starting. A client
+ * that only closed its writing side (half-closed) is still there. */
+bool peer_gone(int fd);
+
+/* Ends a connection that is not to be served: sends `message` (may be NULL), then a clean end of
+ * file. Never blocks, never resets, and closes fd. */
+void peer_refuse(int fd, const char *message);
+
+#endif

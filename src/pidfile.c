@@ -1,0 +1,65 @@
+/*
+ * pidfile.c: a locked file with our pid.
+ */
+#include "pidfile.h"
+
+#include "listener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static bool is_at(int fd, const char *path)
+{
+	struct stat open_file, named;
+
+	return fstat(fd, &open_file) == 0 && lstat(path, &named) == 0 &&
+	       open_file.st_dev == named.st_dev && open_file.st_ino == named.st_ino;
+}
+
+/* Opens and locks. The holder removes the file when it ends, so what was locked may be gone from
+ * its path by then: the caller looks. */
+static int open_locked(const char *path)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	int saved, fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK,
+			     0644);
+
+	if (fd < 0 || fcntl(fd, F_SETLK, &lock) == 0)
+		return fd;
+	saved = errno == EACCES || errno == EAGAIN ? EWOULDBLOCK : errno;
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
+int pidfile_take(const char *path)
+{
+	int saved, fd, tries = 0;
+
+	if (listener_make_parents(path, 0755) < 0)
+		return -1;
+	fd = open_locked(path);
+	while (fd >= 0 && !is_at(fd, path) && tries++ < 10) {
+		close(fd);
+		fd = open_locked(path);
+	}
+	if (fd < 0)
+		return -1;
+	if (ftruncate(fd, 0) == 0 && dprintf(fd, "%d\n", getpid()) > 0)
+		return fd;
+	saved = errno;
+	pidfile_release(path, fd);
+	errno = saved;
+	return -1;
+}
+
+void pidfile_release(const char *path, int fd)
+{
+	if (is_at(fd, path))
+		(void)unlink(path);
+	close(fd);
+}

@@ -1,0 +1,122 @@
+/*
+ * privilege.c: one way down.
+ *
+ * Order: what needs root first, then groups, gid, uid; then the proof. A service of root keeps
+ * root's capabilities. Invariant: 0 is returned only if every step was seen to have its effect.
+ */
+#include "privilege.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <linux/securebits.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Leaves what a parent may have set up so that capabilities outlive setuid(). */
+static int forget_capabilities(void)
+{
+	int bits = prctl(PR_GET_SECUREBITS);
+
+	if (bits < 0 || prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) < 0)
+		return -1;
+	if ((bits & ~(int)SECBIT_KEEP_CAPS) != 0 && prctl(PR_SET_SECUREBITS, 0) < 0)
+		return -1;
+	/* EINVAL: a kernel without ambient capabilities */
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 &&
+	    errno != EINVAL)
+		return -1;
+	return 0;
+}
+
+/* Empties the inheritable set, and with `all` the others too. */
+static int drop_capabilities(int all)
+{
+	struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
+	struct __user_cap_data_struct data[2] = {{0}};
+
+	if (!all && syscall(SYS_capget, &head, data) < 0)
+		return -1;
+	data[0].inheritable = data[1].inheritable = 0;
+	return (int)syscall(SYS_capset, &head, data);
+}
+
+/* Whether all ids are the service's, and none of the old ones can be had again. */
+static int prove(const struct service *s)
+{
+	uid_t uid = s->account->uid, r, e, v;
+	gid_t rg, eg, vg;
+
+	errno = EPERM;
+	if (getresuid(&r, &e, &v) < 0 || r != uid || e != uid || v != uid)
+		return -1;
+	if (getresgid(&rg, &eg, &vg) < 0 || rg != s->gid || eg != s->gid || vg != s->gid)
+		return -1;
+	if (getgroups(0, NULL) != (int)s->ngroups)
+		return -1;
+	if (uid != 0 && (setuid(0) == 0 || seteuid(0) == 0 || setresuid(0, 0, 0) == 0))
+		return -1;
+	return 0;
+}
+
+static int become(const struct service *s, const char **step)
+{
+	int root = s->account->uid == 0;
+
+	*step = "capabilities";
+	if (forget_capabilities() < 0)
+		return -1;
+	*step = "groups";
+	if (setgroups(s->ngroups, s->groups) < 0)
+		return -1;
+	*step = "group";
+	if (setresgid(s->gid, s->gid, s->gid) < 0)
+		return -1;
+	*step = "user";
+	if (setresuid(s->account->uid, s->account->uid, s->account->uid) < 0)
+		return -1;
+	*step = "capabilities";
+	if (drop_capabilities(!root) < 0)
+		return -1;
+	*step = "proof that privileges are gone";
+	return prove(s);
+}
+
+int privilege_drop(const struct service *s, const char **step)
+{
+	errno = 0;
+	*step = "nice";
+	if (s->nice != 0 && nice(s->nice) == -1 && errno != 0)
+		return -1;
+	if (geteuid() == 0 && become(s, step) < 0)
+		return -1;
+	*step = "no-new-privileges";
+	if (s->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return -1;
+	*step = "directory";
+	if (chdir(s->directory) < 0)
+		return -1;
+	umask(s->umask);
+	return 0;
+}
+
+void privilege_kill(const struct service *s, pid_t group, int signal)
+{
+	struct service plain = *s;
+	const char *step;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		plain.nice = 0;
+		plain.directory = (char[]){"/"};
+		if (privilege_drop(&plain, &step) == 0)
+			(void)kill(-group, signal);
+		_exit(0);
+	}
+	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}

@@ -1,0 +1,118 @@
+/*
+ * reaper.c: the end of connections: children that ended, and those whose time is up.
+ *
+ * A worker waits for the child that SIGCHLD names. Looking for any child costs more the more there
+ * are, so it is done only when there are few, or some time after a SIGCHLD may have been merged
+ * with another.
+ */
+#include "reaper.h"
+
+#include "clock.h"
+
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SWEEP_DELAY (250 * NSEC_PER_MSEC)
+#define SWEEP_AT_ONCE 16 /* so few children are looked through at once */
+
+/* A child has ended, and has not been waited for. Its group goes with it if we ended it: until it
+ * is waited for the group's number cannot be another's. */
+static void bury(struct worker *w, pid_t pid)
+{
+	uint32_t conn = table_find(&w->table, pid);
+	struct slot *slot;
+	struct rusage usage;
+	int status;
+
+	if (conn != 0 && w->table.conns[conn].state != CONN_RUNNING)
+		(void)kill(-pid, SIGKILL);
+	if (wait4(pid, &status, WNOHANG, &usage) != pid || conn == 0)
+		return;
+	slot = table_slot(&w->table, conn);
+	if (w->relay != NULL)
+		relay_end(w->relay, pid);
+	limit_give(w->limit, slot->uid);
+	slot_close(slot, w->service->name, status, &usage);
+	table_close(&w->table, conn);
+	w->active = w->now;
+}
+
+/* Finds ended children without their names. */
+void reaper_sweep(struct worker *w)
+{
+	siginfo_t info;
+
+	w->sweep_at = CLOCK_NEVER;
+	for (;;) {
+		info.si_pid = 0;
+		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
+		    info.si_pid == 0)
+			return;
+		bury(w, info.si_pid);
+	}
+}
+
+void reaper_read(struct worker *w)
+{
+	struct signalfd_siginfo info[16];
+	ssize_t n = read(SIGNALS, info, sizeof(info));
+
+	for (size_t i = 0; n > 0 && i < (size_t)n / sizeof(*info); i++)
+		if (info[i].ssi_code == CLD_EXITED || info[i].ssi_code == CLD_KILLED ||
+		    info[i].ssi_code == CLD_DUMPED)
+			bury(w, (pid_t)info[i].ssi_pid);
+	if (w->table.own == 0)
+		return;
+	if (w->table.own <= SWEEP_AT_ONCE)
+		reaper_sweep(w);
+	else if (w->sweep_at == CLOCK_NEVER)
+		w->sweep_at = w->now + SWEEP_DELAY;
+}
+
+static void end_group(struct worker *w, uint32_t conn, enum conn_state state)
+{
+	int64_t grace = w->service->kill_grace;
+
+	if (state == CONN_TERMINATED && grace == 0)
+		state = CONN_KILLED;
+	(void)kill(-w->table.conns[conn].pid, state == CONN_KILLED ? SIGKILL : SIGTERM);
+	table_move(&w->table, conn, state, w->now);
+}
+
+void reaper_end_all(struct worker *w, enum conn_state from, enum conn_state to)
+{
+	while (w->table.queues[from].first != 0)
+		end_group(w, w->table.queues[from].first, to);
+}
+
+/* When the first of a queue has been in it for `time`; 0: never. */
+static int64_t due(const struct worker *w, enum conn_state state, int64_t time)
+{
+	uint32_t first = w->table.queues[state].first;
+
+	return first == 0 || time == 0 ? CLOCK_NEVER : w->table.conns[first].since + time;
+}
+
+void reaper_expire(struct worker *w)
+{
+	const struct service *s = w->service;
+
+	while (due(w, CONN_RUNNING, s->max_lifetime) <= w->now) {
+		uint32_t conn = w->table.queues[CONN_RUNNING].first;
+
+		table_slot(&w->table, conn)->expired = 1;
+		end_group(w, conn, CONN_TERMINATED);
+	}
+	while (due(w, CONN_TERMINATED, s->kill_grace) <= w->now)
+		end_group(w, w->table.queues[CONN_TERMINATED].first, CONN_KILLED);
+}
+
+int64_t reaper_due(const struct worker *w)
+{
+	int64_t next = due(w, CONN_RUNNING, w->service->max_lifetime);
+
+	next = clock_min(next, due(w, CONN_TERMINATED, w->service->kill_grace));
+	return clock_min(next, w->sweep_at);
+}

@@ -1,0 +1,23 @@
+/* reaper.h: the end of a worker's connections. See worker_state.h. */
+#ifndef UDSD_REAPER_H
+#define UDSD_REAPER_H
+
+#include "worker_state.h"
+
+/* Reads SIGCHLDs and waits for the children they name; logs, and frees their slots. */
+void reaper_read(struct worker *worker);
+
+/* Waits for all children that have ended. */
+void reaper_sweep(struct worker *worker);
+
+/* Ends those whose max-lifetime or kill-grace has passed. */
+void reaper_expire(struct worker *worker);
+
+/* Moves all connections of a state on: CONN_TERMINATED sends SIGTERM, CONN_KILLED SIGKILL, to their
+ * process groups. */
+void reaper_end_all(struct worker *worker, enum conn_state from, enum conn_state to);
+
+/* When reaper_sweep() or reaper_expire() is due. */
+int64_t reaper_due(const struct worker *worker);
+
+#endif

@@ -1,0 +1,205 @@
+/*
+ * relay.c: reads handlers' standard error, always, and logs at most RELAY_RATE lines a second.
+ *
+ * Unfinished lines are kept for a few writers; when one more comes the oldest is logged as it is.
+ */
+#include "relay.h"
+
+#include "clock.h"
+#include "log.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define PARTIALS 16
+#define READ_BYTES 16384
+#define READS_A_TURN 8
+
+/* A line that has not ended. */
+struct partial {
+	pid_t pid;     /* who writes it; 0: not used */
+	size_t len;    /* bytes in text */
+	bool cut;      /* more came than fits */
+	uint64_t used; /* for finding the oldest */
+	char text[RELAY_LINE_MAX + 3];
+};
+
+struct relay {
+	int out;
+	const char *service;
+	relay_find *find;
+	void *arg;
+	int64_t window;   /* the end of the second that is counted */
+	unsigned logged;  /* lines in it */
+	uint64_t dropped; /* lines not reported yet */
+	uint64_t uses;
+	struct partial partials[PARTIALS];
+};
+
+int relay_pair(int *in, int *out)
+{
+	const int on = 1;
+	int fd[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd) < 0)
+		return -1;
+	*out = fd[0];
+	*in = fd[1];
+	return setsockopt(*out, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
+}
+
+struct relay *relay_new(int out, const char *service, relay_find *find, void *arg)
+{
+	struct relay *r = calloc(1, sizeof(*r));
+
+	if (r != NULL)
+		*r = (struct relay){
+			.out = out, .service = service, .find = find, .arg = arg};
+	return r;
+}
+
+int64_t relay_due(const struct relay *r)
+{
+	return r->dropped > 0 ? r->window : CLOCK_NEVER;
+}
+
+static void report_dropped(struct relay *r)
+{
+	struct log_line line;
+
+	if (r->dropped == 0)
+		return;
+	log_begin(&line, LOG_WARNING, "drop");
+	log_str(&line, "service", r->service);
+	log_num(&line, "stderr-lines", (int64_t)r->dropped);
+	log_end(&line);
+	r->dropped = 0;
+}
+
+void relay_tick(struct relay *r, int64_t now)
+{
+	if (now < r->window)
+		return;
+	report_dropped(r);
+	r->logged = 0;
+	r->window = now + NSEC_PER_SEC;
+}
+
+/* The line is complete. */
+static void emit(struct relay *r, struct partial *p)
+{
+	struct relay_writer writer;
+	struct log_line line;
+
+	if (r->logged >= RELAY_RATE) {
+		r->dropped++;
+	} else {
+		r->logged++;
+		writer = r->find(r->arg, p->pid);
+		log_begin(&line, LOG_INFO, "stderr");
+		log_str(&line, "service", r->service);
+		if (writer.conn > 0) {
+			log_num(&line, "conn", (int64_t)writer.conn);
+			log_num(&line, "pid", writer.pid);
+		}
+		if (p->cut)
+			memcpy(p->text + p->len, "...", 3);
+		log_bytes(&line, "text", p->text, p->len + (p->cut ? 3 : 0));
+		log_end(&line);
+	}
+	p->pid = 0;
+	p->len = 0;
+	p->cut = false;
+}
+
+/* The writer's unfinished line; a new one if there is none. */
+static struct partial *partial_of(struct relay *r, pid_t pid)
+{
+	struct partial *oldest = &r->partials[0];
+
+	for (size_t i = 0; i < PARTIALS; i++) {
+		struct partial *p = &r->partials[i];
+
+		if (p->pid == pid)
+			return p;
+		if (p->pid == 0)
+			p->used = 0;
+		if (p->used < oldest->used)
+			oldest = p;
+	}
+	if (oldest->pid != 0)
+		emit(r, oldest);
+	oldest->pid = pid;
+	return oldest;
+}
+
+static void take(struct relay *r, pid_t pid, const char *text, size_t len)
+{
+	while (len > 0) {
+		const char *end = memchr(text, '\n', len);
+		size_t n = end != NULL ? (size_t)(end - text) : len;
+		struct partial *p = partial_of(r, pid);
+		size_t room = RELAY_LINE_MAX - p->len;
+
+		p->used = ++r->uses;
+		p->cut = p->cut || n > room;
+		memcpy(p->text + p->len, text, n < room ? n : room);
+		p->len += n < room ? n : room;
+		if (end == NULL)
+			return;
+		emit(r, p);
+		text += n + 1;
+		len -= n + 1;
+	}
+}
+
+/* The process that wrote what a message holds. */
+static pid_t writer_of(struct msghdr *msg)
+{
+	struct ucred cred = {0};
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c != NULL; c = CMSG_NXTHDR(msg, c))
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_CREDENTIALS)
+			memcpy(&cred, CMSG_DATA(c), sizeof(cred));
+	return cred.pid > 0 ? cred.pid : -1;
+}
+
+void relay_read(struct relay *r, int64_t now)
+{
+	static char text[READ_BYTES];
+
+	relay_tick(r, now);
+	for (int i = 0; i < READS_A_TURN; i++) {
+		union {
+			struct cmsghdr head;
+			char space[CMSG_SPACE(sizeof(struct ucred))];
+		} control;
+		struct iovec part = {text, sizeof(text)};
+		struct msghdr msg = {.msg_iov = &part,
+				     .msg_iovlen = 1,
+				     .msg_control = &control,
+				     .msg_controllen = sizeof(control)};
+		/* descriptors that a handler sends do not fit into control and are closed */
+		ssize_t n = recvmsg(r->out, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+		if (n <= 0)
+			return;
+		take(r, writer_of(&msg), text, (size_t)n);
+	}
+}
+
+void relay_end(struct relay *r, pid_t pid)
+{
+	for (size_t i = 0; i < PARTIALS; i++)
+		if (r->partials[i].pid == pid)
+			emit(r, &r->partials[i]);
+}
+
+void relay_finish(struct relay *r)
+{
+	for (size_t i = 0; i < PARTIALS; i++)
+		if (r->partials[i].pid != 0)
+			emit(r, &r->partials[i]);
+	report_dropped(r);
+}

@@ -1,0 +1,45 @@
+/*
+ * relay.h: handlers' standard error, line by line into the log.
+ *
+ * All handlers of a service write to one end of one SOCK_STREAM pair; the kernel says with each
+ * piece which process wrote it (SO_PASSCRED), and never joins pieces of two.
+ */
+#ifndef UDSD_RELAY_H
+#define UDSD_RELAY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define RELAY_LINE_MAX 1024 /* bytes of a line; the rest is cut */
+#define RELAY_RATE 1000     /* lines a second of one service */
+
+struct relay;
+
+/* The connection that a writer belongs to. */
+struct relay_writer {
+	uint64_t conn; /* 0: not known */
+	pid_t pid;     /* its handler */
+};
+
+typedef struct relay_writer relay_find(void *arg, pid_t writer);
+
+/* Makes the pair: both ends close-on-exec. 0, or -1 and errno. */
+int relay_pair(int *in, int *out);
+
+/* Reads from `out`, asking `find` whose a line is. NULL: no memory. */
+struct relay *relay_new(int out, const char *service, relay_find *find, void *arg);
+
+/* Reads what is there, but not for ever, and logs it. */
+void relay_read(struct relay *relay, int64_t now);
+
+/* A process has ended: an unfinished line of its becomes one. Call before its connection is
+ * forgotten. relay_finish() does it for all. */
+void relay_end(struct relay *relay, pid_t pid);
+void relay_finish(struct relay *relay);
+
+/* When relay_tick() wants to be called, to report lines that were dropped; CLOCK_NEVER: not. */
+int64_t relay_due(const struct relay *relay);
+void relay_tick(struct relay *relay, int64_t now);
+
+#endif

@@ -1,0 +1,77 @@
+/*
+ * scoreboard.h: the table of a service's live connections and its counters.
+ *
+ * One memfd for each service, of a fixed size and sealed against resizing, mapped by the supervisor
+ * and by the service's workers. It outlives workers, so limits and counters do not forget. A slot
+ * is free (pid 0), reserved (SLOT_RESERVED, by a worker that is about to start a handler) or bears
+ * the handler's pid, which the kernel itself writes there before the handler's first instruction
+ * (CLONE_PARENT_SETTID). So a worker's death at any point leaves the table true.
+ *
+ * To the supervisor everything in here is untrusted input: a worker of another user wrote it.
+ */
+#ifndef UDSD_SCOREBOARD_H
+#define UDSD_SCOREBOARD_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+
+#define SCOREBOARD_SLOTS 65536
+#define SCOREBOARD_LAYOUT 1 /* changed whenever a structure below changes */
+#define SLOT_RESERVED (-1)
+
+enum reject_reason {
+	REJECT_RULE,
+	REJECT_LIMIT,
+	REJECT_USER_LIMIT,
+	REJECT_RATE,
+	REJECT_REASONS,
+};
+
+struct slot {
+	_Atomic int32_t pid; /* 0: free; SLOT_RESERVED; the handler */
+	int32_t owner;       /* pid of the worker that opened it */
+	uint64_t conn;       /* number of the connection in its service */
+	int64_t started;     /* CLOCK_MONOTONIC, nanoseconds */
+	uint32_t uid;        /* the peer's */
+	uint32_t gid;
+	int32_t peer_pid;
+	uint32_t expired; /* max-lifetime has passed */
+	char rule[88];    /* that let it in; cut, always terminated */
+};
+
+struct counters {
+	_Atomic uint64_t connections; /* handlers started, numbers given out */
+	_Atomic uint64_t failures;    /* starts that failed for good reasons */
+	_Atomic uint64_t gone;        /* clients gone before they were served */
+	_Atomic uint64_t rejected[REJECT_REASONS];
+};
+
+struct scoreboard {
+	uint32_t layout;       /* SCOREBOARD_LAYOUT */
+	_Atomic uint32_t high; /* slots from here on were never used */
+	struct counters counters;
+	_Alignas(4096) struct slot slots[SCOREBOARD_SLOTS];
+};
+
+/* A new scoreboard; *fd is its memfd. NULL and errno if there is none. */
+struct scoreboard *scoreboard_create(int *fd);
+
+/* Undoes the mapping; the caller closes the memfd. */
+void scoreboard_unmap(struct scoreboard *board);
+
+/* The number of slots that may be in use: what it says of itself, but never beyond the end. */
+uint32_t scoreboard_high(const struct scoreboard *board);
+
+#define SLOT_STATUS_UNKNOWN (-1)
+
+/* The connection has ended, with this wait status: logs its `close` line and frees the slot.
+ * usage NULL: not known. */
+void slot_close(struct slot *slot, const char *service, int status,
+		const struct rusage *usage);
+
+/* The name of a reason, as the log has it. */
+const char *reject_name(enum reject_reason reason);
+
+#endif

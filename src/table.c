@@ -1,0 +1,159 @@
+/*
+ * table.c: finds connections by pid, by deadline, and free ones, each without a scan.
+ */
+#include "table.h"
+
+#include <stdlib.h>
+
+struct slot *table_slot(const struct table *t, uint32_t conn)
+{
+	return &t->board->slots[conn - 1];
+}
+
+uint32_t table_live(const struct table *t)
+{
+	return t->own + t->nforeign;
+}
+
+static void free_push(struct table *t, uint32_t conn)
+{
+	t->conns[conn].chain = t->free;
+	t->free = conn;
+}
+
+/* Sorts the slots that were ever used into free ones and those that others hold. */
+static int adopt(struct table *t)
+{
+	uint32_t high = scoreboard_high(t->board);
+
+	t->foreign = calloc(high + 1, sizeof(*t->foreign));
+	if (t->foreign == NULL)
+		return -1;
+	for (uint32_t i = high; i >= 1; i--) {
+		if (atomic_load(&table_slot(t, i)->pid) == 0) {
+			free_push(t, i);
+			continue;
+		}
+		t->foreign[t->nforeign++] = i;
+		limit_hold(t->limit, table_slot(t, i)->uid);
+	}
+	t->fresh = high + 1;
+	return 0;
+}
+
+int table_init(struct table *t, struct scoreboard *board, uint32_t max,
+	       struct limit *limit)
+{
+	uint32_t buckets = 64;
+
+	while (buckets < max)
+		buckets *= 2;
+	*t = (struct table){.board = board, .limit = limit, .mask = buckets - 1};
+	t->heads = calloc(buckets, sizeof(*t->heads));
+	t->conns = calloc(SCOREBOARD_SLOTS + 1, sizeof(*t->conns));
+	if (t->heads == NULL || t->conns == NULL)
+		return -1;
+	return adopt(t);
+}
+
+void table_refresh(struct table *t)
+{
+	for (uint32_t i = 0; i < t->nforeign;) {
+		uint32_t conn = t->foreign[i];
+
+		if (atomic_load(&table_slot(t, conn)->pid) != 0) {
+			i++;
+			continue;
+		}
+		limit_give(t->limit, table_slot(t, conn)->uid);
+		free_push(t, conn);
+		t->foreign[i] = t->foreign[--t->nforeign];
+	}
+}
+
+uint32_t table_reserve(struct table *t)
+{
+	uint32_t conn = t->free;
+
+	if (conn != 0) {
+		t->free = t->conns[conn].chain;
+	} else if (t->fresh <= SCOREBOARD_SLOTS) {
+		conn = t->fresh++;
+		atomic_store(&t->board->high, conn);
+	} else {
+		return 0;
+	}
+	atomic_store(&table_slot(t, conn)->pid, SLOT_RESERVED);
+	return conn;
+}
+
+void table_cancel(struct table *t, uint32_t conn)
+{
+	atomic_store(&table_slot(t, conn)->pid, 0);
+	free_push(t, conn);
+}
+
+static uint32_t *head_of(const struct table *t, pid_t pid)
+{
+	return &t->heads[(uint32_t)pid & t->mask];
+}
+
+static void queue_push(struct table *t, uint32_t conn)
+{
+	struct conn *c = &t->conns[conn];
+	struct queue *q = &t->queues[c->state];
+
+	c->before = q->last;
+	c->after = 0;
+	*(q->last != 0 ? &t->conns[q->last].after : &q->first) = conn;
+	q->last = conn;
+}
+
+static void queue_remove(struct table *t, uint32_t conn)
+{
+	struct conn *c = &t->conns[conn];
+	struct queue *q = &t->queues[c->state];
+
+	*(c->before != 0 ? &t->conns[c->before].after : &q->first) = c->after;
+	*(c->after != 0 ? &t->conns[c->after].before : &q->last) = c->before;
+}
+
+void table_open(struct table *t, uint32_t conn, int64_t now)
+{
+	pid_t pid = atomic_load(&table_slot(t, conn)->pid);
+	uint32_t *head = head_of(t, pid);
+
+	t->conns[conn] = (struct conn){.pid = pid, .chain = *head, .since = now};
+	*head = conn;
+	queue_push(t, conn);
+	t->own++;
+}
+
+void table_close(struct table *t, uint32_t conn)
+{
+	uint32_t *link = head_of(t, t->conns[conn].pid);
+
+	while (*link != conn)
+		link = &t->conns[*link].chain;
+	*link = t->conns[conn].chain;
+	queue_remove(t, conn);
+	free_push(t, conn);
+	t->own--;
+}
+
+uint32_t table_find(const struct table *t, pid_t pid)
+{
+	uint32_t conn = *head_of(t, pid);
+
+	while (conn != 0 && t->conns[conn].pid != pid)
+		conn = t->conns[conn].chain;
+	return conn;
+}
+
+void table_move(struct table *t, uint32_t conn, enum conn_state state, int64_t now)
+{
+	queue_remove(t, conn);
+	t->conns[conn].state = state;
+	t->conns[conn].since = now;
+	queue_push(t, conn);
+}

@@ -1,0 +1,237 @@
+/*
+ * worker.c: the process between clients and handlers of one service.
+ *
+ * It has become the service's user before it touches a connection. Every signal is blocked and only
+ * SIGCHLD is read, so nobody who may signal it can give it orders. It holds no descriptor for a
+ * live connection, and at most one client that is not served yet: the one `held` while the system
+ * has no process or memory for it. Nothing here is fatal after the beginning.
+ */
+#include "worker.h"
+
+#include "client.h"
+#include "clock.h"
+#include "handler.h"
+#include "log.h"
+#include "privilege.h"
+#include "reaper.h"
+#include "title.h"
+#include "worker_state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define FOREIGN_POLL \
+ (100 * NSEC_PER_MSEC) /* nobody tells us that another's slot is free */
+
+static void stop_accepting(struct worker *w)
+{
+	if (w->accepting)
+		close(LISTENER);
+	w->accepting = false;
+}
+
+static void obey(struct worker *w)
+{
+	const char answer = WORKER_DRAINED;
+	char order = WORKER_DRAIN;
+	ssize_t n = recv(CHANNEL, &order, 1, MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n == 1 && order == WORKER_TERMINATE) {
+		reaper_end_all(w, CONN_RUNNING, CONN_TERMINATED);
+		return;
+	}
+	if (n == 1 && order == WORKER_KILL) {
+		reaper_end_all(w, CONN_RUNNING, CONN_KILLED);
+		reaper_end_all(w, CONN_TERMINATED, CONN_KILLED);
+		return;
+	}
+	if (n == 1 && order == WORKER_REFUSE)
+		client_refuse_queued(w);
+	stop_accepting(w);
+	w->alone = n != 1;
+	if (!w->alone)
+		(void)send(CHANNEL, &answer, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* When an idle worker ends; draining ones do at once. */
+static int64_t idle_until(const struct worker *w)
+{
+	int64_t until = w->active + w->service->worker_idle;
+
+	if (w->table.own > 0 || w->held >= 0)
+		return CLOCK_NEVER;
+	if (!w->accepting)
+		return w->now;
+	if (until < limit_full_at(w->limit))
+		until = limit_full_at(w->limit);
+	return until < overload_until(&w->overload) ? overload_until(&w->overload)
+						    : until;
+}
+
+/* The next time at which there is something to do without anybody's knocking. */
+static int64_t next_due(struct worker *w, bool polling)
+{
+	int64_t due = idle_until(w);
+
+	due = clock_min(due, reaper_due(w));
+	if (w->relay != NULL)
+		due = clock_min(due, relay_due(w->relay));
+	if (w->now < overload_until(&w->overload))
+		due = clock_min(due, overload_until(&w->overload));
+	else if (w->accepting && !polling && w->table.nforeign > 0)
+		due = clock_min(due, w->now + FOREIGN_POLL);
+	if (log_lost() > 0)
+		due = clock_min(due, w->now + NSEC_PER_SEC);
+	return due;
+}
+
+static void run(struct worker *w)
+{
+	struct pollfd fds[] = {
+		{.fd = SIGNALS, .events = POLLIN},
+		{.fd = CHANNEL, .events = POLLIN},
+		{.fd = w->relay != NULL ? STDERR_OUT : -1, .events = POLLIN},
+		{.fd = -1, .events = POLLIN}};
+
+	w->now = w->active = clock_now();
+	while (idle_until(w) > w->now) {
+		bool polling = client_wanted(w);
+
+		fds[1].fd = w->alone ? -1 : CHANNEL;
+		fds[3].fd = polling ? LISTENER : -1;
+		if (poll(fds, 4, clock_timeout(w->now, next_due(w, polling))) < 0)
+			continue;
+		w->now = clock_now();
+		if (fds[2].revents !=
+		    0) /* before reaping: whose lines they are is known now */
+			relay_read(w->relay, w->now);
+		else if (w->relay != NULL && relay_due(w->relay) <= w->now)
+			relay_tick(w->relay, w->now);
+		if (fds[0].revents != 0)
+			reaper_read(w);
+		if (w->sweep_at <= w->now)
+			reaper_sweep(w);
+		if (fds[1].revents != 0)
+			obey(w);
+		reaper_expire(w);
+		client_retry(w);
+		if (polling && fds[3].revents != 0 && w->accepting && w->held < 0)
+			client_accept(w);
+		log_report_lost();
+	}
+}
+
+/* Whose a line on standard error is: the writer's, or that of the leader of its group. */
+static struct relay_writer find_writer(void *arg, pid_t pid)
+{
+	struct worker *w = arg;
+	uint32_t conn = pid > 0 ? table_find(&w->table, pid) : 0;
+
+	if (conn == 0 && pid > 0)
+		conn = table_find(&w->table, getpgid(pid));
+	if (conn == 0)
+		return (struct relay_writer){0};
+	return (struct relay_writer){table_slot(&w->table, conn)->conn,
+				     w->table.conns[conn].pid};
+}
+
+/* Puts the descriptors where they belong and closes all others. */
+static int place_descriptors(const struct worker_start *start)
+{
+	int from[FDS] = {[LISTENER] = start->listener,
+			 [CHANNEL] = start->channel,
+			 [LOG] = start->log,
+			 [STDERR_OUT] = start->stderr_out};
+	sigset_t set;
+	int fd;
+
+	for (int i = LISTENER; i < SIGNALS; i++) /* out of the way of each other first */
+		if (from[i] >= 0 && (from[i] = fcntl(from[i], F_DUPFD_CLOEXEC, FDS)) < 0)
+			return -1;
+	if (start->stderr_in >= 0 && dup2(start->stderr_in, STDERR_FILENO) < 0)
+		return -1;
+	if (start->stderr_in < 0 && dup2(STDIN_FILENO, STDERR_FILENO) < 0)
+		return -1;
+	for (int i = LISTENER; i < SIGNALS; i++)
+		if (from[i] >= 0 && dup3(from[i], i, O_CLOEXEC) < 0)
+			return -1;
+	if (start->stderr_out < 0)
+		close(STDERR_OUT);
+	close(SIGNALS);
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd < 0 || (fd != SIGNALS && dup3(fd, SIGNALS, O_CLOEXEC) < 0))
+		return -1;
+	if (fd < SIGNALS)
+		close(fd);
+	return close_range(FDS, ~0U, 0);
+}
+
+static int begin(struct worker *w, const struct worker_start *start, const char **step)
+{
+	const struct service *s = start->service;
+	const struct limit_rule rule = {(uint32_t)s->per_user, s->rate_burst,
+					s->rate_period};
+
+	title_set(s->name);
+	*step = "session";
+	if (setsid() < 0)
+		return -1;
+	*step = "limit";
+	if (setrlimit(RLIMIT_NOFILE, &start->nofile) < 0 || privilege_drop(s, step) < 0)
+		return -1;
+	*step = "dumpable"; /* else handlers could trace us and open our descriptors */
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return -1;
+	*step = "memory";
+	w->limit = limit_new(&rule, (uint32_t)s->max_connections);
+	w->handler = handler_new(s);
+	if (w->limit == NULL || w->handler == NULL)
+		return -1;
+	if (start->stderr_out >= 0) {
+		w->relay = relay_new(STDERR_OUT, s->name, find_writer, w);
+		if (w->relay == NULL)
+			return -1;
+	}
+	return table_init(&w->table, start->board, (uint32_t)s->max_connections,
+			  w->limit);
+}
+
+_Noreturn void worker_run(const struct worker_start *start)
+{
+	static struct worker w;
+	const char *step = "descriptors";
+
+	w = (struct worker){.service = start->service,
+			    .pid = getpid(),
+			    .counters = &start->board->counters,
+			    .accepting = true,
+			    .held = -1,
+			    .sweep_at = CLOCK_NEVER,
+			    .want_groups = access_wants_groups(&start->service->access)};
+	log_open(start->log, start->service->log_level, start->service->name);
+	overload_init(&w.overload, start->service->name);
+	if (place_descriptors(start) < 0)
+		_exit(WORKER_FAILED);
+	log_open(LOG, start->service->log_level, start->service->name);
+	if (begin(&w, start, &step) < 0) {
+		log_event(LOG_ERR, "fail", "service", start->service->name, "step", step,
+			  "error", strerror(errno), NULL);
+		_exit(WORKER_FAILED);
+	}
+	run(&w);
+	if (w.relay != NULL)
+		relay_finish(w.relay);
+	_exit(0);
+}

@@ -1,0 +1,42 @@
+/*
+ * worker.h: one service's loop: accept, decide, spawn, reap, expire, relay standard error.
+ *
+ * The supervisor gives orders over a SOCK_SEQPACKET channel, a byte each; nothing else is obeyed.
+ * End of file on it means that the supervisor has gone: the same as WORKER_DRAIN.
+ */
+#ifndef UDSD_WORKER_H
+#define UDSD_WORKER_H
+
+#include "config.h"
+#include "scoreboard.h"
+
+#include <sys/resource.h>
+
+enum worker_order {
+	WORKER_DRAIN = 'd',  /* stop accepting; answered by WORKER_DRAINED */
+	WORKER_REFUSE = 'r', /* the same, but who is queued gets an end of file first */
+	WORKER_TERMINATE =
+		't',       /* SIGTERM to all handlers' groups, SIGKILL after kill-grace */
+	WORKER_KILL = 'k', /* SIGKILL to them */
+	WORKER_DRAINED = 'D', /* the answer: it accepts no more */
+};
+
+/* Exit status of a worker that could not begin. */
+#define WORKER_FAILED 1
+
+/* What a worker starts with; the descriptors are the supervisor's. */
+struct worker_start {
+	const struct service *service;
+	struct scoreboard *board;
+	struct rlimit nofile; /* the limit that handlers are to have */
+	int listener;
+	int channel;   /* the worker's end */
+	int log;       /* where its records go */
+	int stderr_in; /* handlers' standard error, if it goes to the log; else -1 */
+	int stderr_out;
+};
+
+/* The rest of a process that the supervisor forked, with all signals blocked. */
+_Noreturn void worker_run(const struct worker_start *start);
+
+#endif

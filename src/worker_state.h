@@ -1,0 +1,45 @@
+/*
+ * worker_state.h: what the rooms of a worker share: worker.c (the loop), client.c (beginnings),
+ * reaper.c (ends).
+ */
+#ifndef UDSD_WORKER_STATE_H
+#define UDSD_WORKER_STATE_H
+
+#include "config.h"
+#include "limit.h"
+#include "overload.h"
+#include "peer.h"
+#include "relay.h"
+#include "table.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+/* A worker's descriptors, low ones: their table is copied with each handler. */
+enum { LISTENER = 3, CHANNEL, LOG, STDERR_OUT, SIGNALS, FDS };
+
+struct worker {
+	const struct service *service;
+	pid_t pid; /* our own */
+	struct counters *counters;
+	struct handler *handler;
+	struct limit *limit;
+	struct relay *relay; /* NULL: stderr does not go to the log */
+	struct table table;
+	struct overload overload; /* when to try again what failed */
+	bool accepting;           /* false: draining */
+	bool alone;               /* the supervisor has gone */
+	bool want_groups;
+	int held;           /* a client for whom there is no process yet; -1: none */
+	uint32_t held_conn; /* its slot */
+	struct peer peer;   /* of the client in hand */
+	struct sockaddr_un from;
+	socklen_t from_len;
+	int64_t now;      /* of this turn */
+	int64_t active;   /* when the last thing happened that keeps it from being idle */
+	int64_t sweep_at; /* when to look for children whose SIGCHLD was merged */
+};
+
+#endif
