@@ -13,6 +13,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define REFRESH_PAUSE (10 * NSEC_PER_MSEC)
+
 static void log_peer(struct log_line *line, const struct worker *w)
 {
 	log_num(line, "peer-uid", w->peer.uid);
@@ -51,7 +53,7 @@ static void log_open_line(const struct worker *w, const struct slot *slot)
 static void reject(struct worker *w, int fd, enum reject_reason reason, const char *rule)
 {
 	w->counters->rejected[reason]++;
-	peer_refuse(fd, w->service->reject_message);
+	peer_refuse(fd, w->service->type, w->service->reject_message);
 	log_client(w, LOG_INFO, "reject", reject_name(reason), rule);
 }
 
@@ -80,7 +82,7 @@ static void drop(struct worker *w, int fd, uint32_t conn)
 {
 	limit_give(w->limit, table_slot(&w->table, conn)->uid);
 	table_cancel(&w->table, conn);
-	peer_refuse(fd, NULL);
+	peer_refuse(fd, w->service->type, NULL);
 	w->held = -1;
 }
 
@@ -126,6 +128,15 @@ static void serve(struct worker *w, int fd, uint32_t conn)
 	log_open_line(w, slot);
 }
 
+/* Looks again at slots that others hold, but not so often that a flood makes it dear. */
+static void refresh(struct worker *w)
+{
+	if (w->now < w->refresh_at)
+		return;
+	w->refresh_at = w->now + REFRESH_PAUSE;
+	table_refresh(&w->table);
+}
+
 /* Whether the peer may come in: the rule that lets it, or NULL, and then it has been turned away.
  * If it may, it counts against the limits of its user. */
 static const char *admit(struct worker *w, int fd)
@@ -142,6 +153,10 @@ static const char *admit(struct worker *w, int fd)
 		return NULL;
 	}
 	verdict = limit_take(w->limit, w->peer.uid, w->now);
+	if (verdict == LIMIT_USER && w->table.nforeign > 0) {
+		refresh(w); /* perhaps one of theirs has ended meanwhile */
+		verdict = limit_take(w->limit, w->peer.uid, w->now);
+	}
 	if (verdict == LIMIT_OK)
 		return rule;
 	reject(w, fd, verdict == LIMIT_USER ? REJECT_USER_LIMIT : REJECT_RATE, NULL);
@@ -167,7 +182,7 @@ static void receive(struct worker *w, int fd)
 
 	if (peer_read(fd, w->want_groups, &w->peer) < 0) {
 		overload_busy(&w->overload, "peer", errno, w->now);
-		peer_refuse(fd, NULL);
+		peer_refuse(fd, w->service->type, NULL);
 		return;
 	}
 	if (peer_gone(fd)) {
@@ -216,7 +231,7 @@ bool client_wanted(struct worker *w)
 	if (!w->accepting || w->held >= 0 || w->now < overload_until(&w->overload))
 		return false;
 	if (table_live(&w->table) >= max && w->table.nforeign > 0)
-		table_refresh(&w->table);
+		refresh(w);
 	return table_live(&w->table) < max || w->service->overflow_reject;
 }
 
@@ -237,7 +252,7 @@ void client_refuse_queued(struct worker *w)
 	int fd;
 
 	while (w->accepting && (fd = accept4(LISTENER, NULL, NULL, SOCK_CLOEXEC)) >= 0)
-		peer_refuse(fd, NULL);
+		peer_refuse(fd, w->service->type, NULL);
 	if (w->held >= 0)
 		drop(w, w->held, w->held_conn);
 }

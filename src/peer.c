@@ -59,16 +59,35 @@ bool peer_gone(int fd)
 	return ioctl(fd, FIONREAD, &queued) == 0 && queued == 0;
 }
 
-/* shutdown() first stops the client's writes (EPIPE), so what has to be read is bounded; closing
- * with something unread would reset the connection. */
-void peer_refuse(int fd, const char *message)
+/* Reads one piece of what is queued: false at the end. An empty packet reads as 0 too, but bears
+ * its sender's credentials. */
+static bool discard(int fd, int type)
 {
 	static char sink[65536];
+	char control[CMSG_SPACE(sizeof(struct ucred))];
+	struct iovec part = {sink, sizeof(sink)};
+	struct msghdr msg = {.msg_iov = &part,
+			     .msg_iovlen = 1,
+			     .msg_control = control,
+			     .msg_controllen = sizeof(control)};
+	ssize_t n = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+	return n > 0 || (n == 0 && type == SOCK_SEQPACKET && msg.msg_controllen > 0);
+}
+
+/* shutdown() first stops the client's writes (EPIPE), so what has to be read is bounded; closing
+ * with something unread would reset the connection. Descriptors that came along do not fit into
+ * the control buffer, and the kernel closes them. */
+void peer_refuse(int fd, int type, const char *message)
+{
+	const int on = 1;
 
 	if (message != NULL)
 		(void)send(fd, message, strlen(message), MSG_DONTWAIT | MSG_NOSIGNAL);
 	(void)shutdown(fd, SHUT_RDWR);
-	while (recv(fd, sink, sizeof(sink), MSG_DONTWAIT) > 0)
+	if (type == SOCK_SEQPACKET)
+		(void)setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
+	while (discard(fd, type))
 		;
 	close(fd);
 }

@@ -21,8 +21,8 @@ int peer_read(int fd, bool want_groups, struct peer *peer);
  * that only closed its writing side (half-closed) is still there. */
 bool peer_gone(int fd);
 
-/* Ends a connection that is not to be served: sends `message` (may be NULL), then a clean end of
+/* Ends a connection of this type (SOCK_*) that is not to be served: sends `message` (may be NULL), then a clean end of
  * file. Never blocks, never resets, and closes fd. */
-void peer_refuse(int fd, const char *message);
+void peer_refuse(int fd, int type, const char *message);
 
 #endif
