@@ -18,58 +18,101 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define TRIAL_MAX 65536 /* bytes of what a child finds wrong */
+#define TRIAL_OVER "over\n" /* the last line of a trial */
+#define TRIAL_MAX 65536     /* bytes of what a child finds wrong */
 
-/* Whether somebody but root and `uid` could replace what is at `path`. */
-static bool is_replaceable(const char *path, uid_t uid)
+/* Whether somebody but root and `uid` could replace this entry of a directory, or what is in it. */
+static bool is_replaceable(const struct stat *st, uid_t uid)
+{
+	if (st->st_uid != 0 && st->st_uid != uid)
+		return true;
+	if (S_ISLNK(st->st_mode) || (S_ISDIR(st->st_mode) && (st->st_mode & S_ISVTX)))
+		return false;
+	return (st->st_mode & 022) != 0;
+}
+
+/* A path that is walked entry by entry, links included. */
+struct walk {
+	char done[PATH_MAX]; /* what was looked at, without a trailing slash */
+	char rest[PATH_MAX]; /* what was not */
+	int links;
+};
+
+static void leave(char *path)
+{
+	char *slash = strrchr(path, '/');
+
+	if (slash != NULL)
+		*slash = '\0';
+}
+
+/* Goes on with what the link at `done` says. */
+static bool follow(struct walk *w)
+{
+	char target[PATH_MAX], rest[PATH_MAX];
+	ssize_t len = readlink(w->done, target, sizeof(target) - 1);
+
+	if (len < 0 || ++w->links > 40)
+		return false;
+	target[len] = '\0';
+	if (snprintf(rest, sizeof(rest), "%s/%s", target, w->rest) >= (int)sizeof(rest))
+		return false;
+	memcpy(w->rest, rest, sizeof(rest));
+	if (*target == '/')
+		*w->done = '\0';
+	else
+		leave(w->done);
+	return true;
+}
+
+/* Takes the next name off `rest` and puts it behind `done`. False at the end. */
+static bool step_into(struct walk *w)
+{
+	const char *name = w->rest + strspn(w->rest, "/");
+	size_t len = strcspn(name, "/"), at = strlen(w->done);
+
+	if (len == 0 || at + 1 + len >= sizeof(w->done))
+		return false;
+	if (len == 2 && memcmp(name, "..", 2) == 0) {
+		leave(w->done);
+	} else if (len != 1 || *name != '.') {
+		w->done[at] = '/';
+		memcpy(w->done + at + 1, name, len);
+		w->done[at + 1 + len] = '\0';
+	}
+	memmove(w->rest, name + len, strlen(name + len) + 1);
+	return true;
+}
+
+/* Walks to the end of a path: true if a part of it, left in w->done, could be replaced. What is not
+ * there is left to the trial. */
+static bool find_replaceable(struct walk *w, uid_t uid)
 {
 	struct stat st;
 
-	if (stat(path, &st) < 0)
-		return false; /* the trial will tell */
-	if (st.st_uid != 0 && st.st_uid != uid)
-		return true;
-	if (S_ISDIR(st.st_mode) && (st.st_mode & S_ISVTX))
-		return false;
-	return (st.st_mode & 022) != 0;
-}
-
-/* The first part of a path that could be replaced: `path` is cut there. */
-static bool find_replaceable(char *path, uid_t uid)
-{
-	char *slash;
-
-	for (;;) {
-		if (is_replaceable(*path != '\0' ? path : "/", uid))
-			return true;
-		slash = strrchr(path, '/');
-		if (slash == NULL)
+	do {
+		if (lstat(*w->done != '\0' ? w->done : "/", &st) < 0)
 			return false;
-		*slash = '\0';
-	}
+		if (is_replaceable(&st, uid))
+			return true;
+		if (S_ISLNK(st.st_mode) && !follow(w))
+			return false;
+	} while (step_into(w));
+	return false;
 }
 
-/* The path as written and the one that its links lead to are both walked. */
 static void check_handler_owner(const struct service *s, struct faults *faults)
 {
-	char written[PATH_MAX], real[PATH_MAX];
-	bool bad;
+	struct walk w = {.links = 0};
 
-	if (snprintf(written, sizeof(written), "%s", s->handler[0]) >=
-	    (int)sizeof(written))
+	if (snprintf(w.rest, sizeof(w.rest), "%s", s->handler[0]) >=
+		    (int)sizeof(w.rest) ||
+	    !find_replaceable(&w, s->account->uid))
 		return;
-	bad = find_replaceable(written, s->account->uid);
-	if (!bad && realpath(s->handler[0], real) != NULL) {
-		bad = find_replaceable(real, s->account->uid);
-		memcpy(written, real, sizeof(written));
-	}
-	if (bad)
-		fault_add(
-			faults, s->handler_at.file, s->handler_at.line,
-			"handler %s: %s could be replaced by somebody other than root and %s: "
-			"mend its owner and mode",
-			s->handler[0], *written != '\0' ? written : "/",
-			s->account->name);
+	fault_add(faults, s->handler_at.file, s->handler_at.line,
+		  "handler %s: %s could be replaced by somebody other than root and %s: "
+		  "mend its owner and mode",
+		  s->handler[0], *w.done != '\0' ? w.done : "/", s->account->name);
 }
 
 /* Whether the options that are looked at here had good values. */
@@ -122,13 +165,14 @@ static void try_as_user(int fd, const void *arg)
 	plain.directory = (char[]){"/"};
 	plain.nice = 0;
 	if (privilege_drop(&plain, &step) < 0) {
-		dprintf(fd, "%zu user %s cannot be used: %s: %s\n", trial->first,
-			first->account->name, step, strerror(errno));
+		dprintf(fd, "%zu user %s cannot be used: %s: %s\n" TRIAL_OVER,
+			trial->first, first->account->name, step, strerror(errno));
 		return;
 	}
 	for (size_t i = trial->first; i < c->count; i++)
 		if (is_complete(&c->services[i]) && same_identity(first, &c->services[i]))
 			try_service(fd, i, &c->services[i]);
+	dprintf(fd, TRIAL_OVER);
 }
 
 /* Turns a trial's lines, `INDEX what is wrong`, into faults. */
@@ -164,13 +208,15 @@ static void run_trial(const struct config *c, size_t first, struct faults *fault
 		if (is_complete(&c->services[i]) && same_identity(&c->services[i], s))
 			return;
 	n = account_ask(try_as_user, &trial, text, sizeof(text) - 1);
-	if (n < 0) {
-		fault_add(faults, s->at.file, s->at.line,
-			  "handler and directory cannot be tried as %s: %s",
-			  s->account->name, strerror(errno));
-		return;
-	}
+	if (n < 0)
+		n = 0;
 	text[n] = '\0';
+	/* The user itself may have stopped or ended the child: no reason to refuse the others. */
+	if (n < (ssize_t)strlen(TRIAL_OVER) ||
+	    strcmp(text + n - strlen(TRIAL_OVER), TRIAL_OVER) != 0)
+		fault_warn(faults, s->at.file, s->at.line,
+			   "it could not be tried whether %s may execute its handlers",
+			   s->account->name);
 	report_trial(c, text, faults);
 }
 

@@ -9,6 +9,7 @@
 #include "peer.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -50,10 +51,37 @@ static void log_open_line(const struct worker *w, const struct slot *slot)
 	log_end(&line);
 }
 
+static void signal_unblock(int sig)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, sig);
+	(void)sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
+/* Ends a connection. A descriptor that its client has sent may take any time to close (SO_LINGER),
+ * so there this is done by a process of its own, which has a second for it. */
+static void turn_away(const struct worker *w, int fd, const char *message)
+{
+	pid_t pid = w->takes_fds ? fork() : -1;
+
+	if (pid == 0) {
+		signal_unblock(SIGALRM);
+		alarm(1);
+		peer_refuse(fd, w->service->type, message);
+		_exit(0);
+	}
+	if (pid > 0)
+		close(fd);
+	else
+		peer_refuse(fd, w->service->type, message);
+}
+
 static void reject(struct worker *w, int fd, enum reject_reason reason, const char *rule)
 {
 	w->counters->rejected[reason]++;
-	peer_refuse(fd, w->service->type, w->service->reject_message);
+	turn_away(w, fd, w->service->reject_message);
 	log_client(w, LOG_INFO, "reject", reject_name(reason), rule);
 }
 
@@ -66,7 +94,6 @@ static uint32_t fill_slot(struct worker *w, const char *rule)
 	if (conn == 0)
 		return 0;
 	slot = table_slot(&w->table, conn);
-	slot->owner = w->pid;
 	slot->conn = ++w->counters->connections;
 	slot->started = w->now;
 	slot->uid = w->peer.uid;
@@ -82,7 +109,7 @@ static void drop(struct worker *w, int fd, uint32_t conn)
 {
 	limit_give(w->limit, table_slot(&w->table, conn)->uid);
 	table_cancel(&w->table, conn);
-	peer_refuse(fd, w->service->type, NULL);
+	turn_away(w, fd, NULL);
 	w->held = -1;
 }
 
@@ -182,12 +209,12 @@ static void receive(struct worker *w, int fd)
 
 	if (peer_read(fd, w->want_groups, &w->peer) < 0) {
 		overload_busy(&w->overload, "peer", errno, w->now);
-		peer_refuse(fd, w->service->type, NULL);
+		turn_away(w, fd, NULL);
 		return;
 	}
 	if (peer_gone(fd)) {
 		w->counters->gone++;
-		close(fd);
+		turn_away(w, fd, NULL);
 		log_client(w, LOG_DEBUG, "gone", NULL, NULL);
 		return;
 	}
@@ -252,7 +279,7 @@ void client_refuse_queued(struct worker *w)
 	int fd;
 
 	while (w->accepting && (fd = accept4(LISTENER, NULL, NULL, SOCK_CLOEXEC)) >= 0)
-		peer_refuse(fd, w->service->type, NULL);
+		turn_away(w, fd, NULL);
 	if (w->held >= 0)
 		drop(w, w->held, w->held_conn);
 }

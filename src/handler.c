@@ -3,8 +3,8 @@
  *
  * The child shares our memory until it executes (CLONE_VM|CLONE_VFORK, a stack of its own): this
  * costs half of a fork. It may only make system calls and write to `struct child`. It has our uid,
- * so anybody with this uid could stop it and thereby us: a timer on itself, deleted by execve,
- * kills it after SPAWN_TIMEOUT even so.
+ * so anybody with this uid can stop it and thereby us: after SPAWN_TIMEOUT a timer kills us, and
+ * the supervisor starts the next worker.
  */
 #include "handler.h"
 
@@ -37,6 +37,7 @@ static const char *const prefixes[VARIABLES] = {
 struct handler {
 	const struct service *service;
 	char **env;       /* fixed part, then the variables, then NULL */
+	int watchdog;     /* the kernel's number of a timer */
 	char **peer_path; /* the entry of PEER_PATH, NULL where there is none */
 	char value[VARIABLES][VALUE_BYTES];
 	alignas(16) char stack[STACK_BYTES];
@@ -125,6 +126,21 @@ static bool build_environment(struct handler *h)
 	return true;
 }
 
+/* Starts the watchdog, or ends it with 0 seconds. A SIGKILL ends also the wait for a child. */
+static void set_watchdog(const struct handler *h, int seconds)
+{
+	const struct itimerspec when = {.it_value = {.tv_sec = seconds}};
+
+	(void)syscall(SYS_timer_settime, h->watchdog, 0, &when, NULL);
+}
+
+static int make_watchdog(struct handler *h)
+{
+	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGKILL};
+
+	return (int)syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &h->watchdog);
+}
+
 struct handler *handler_new(const struct service *service)
 {
 	struct handler *h = calloc(1, sizeof(*h));
@@ -132,7 +148,7 @@ struct handler *handler_new(const struct service *service)
 	if (h == NULL)
 		return NULL;
 	h->service = service;
-	if (!build_environment(h)) {
+	if (make_watchdog(h) < 0 || !build_environment(h)) {
 		handler_free(h);
 		return NULL;
 	}
@@ -208,18 +224,6 @@ char *const *handler_environment(struct handler *h, const struct handler_call *c
 	return h->env;
 }
 
-/* The timer is deleted by execve; a SIGKILL reaches also a stopped process. */
-static int arm_watchdog(void)
-{
-	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGKILL};
-	struct itimerspec when = {.it_value = {.tv_sec = SPAWN_TIMEOUT}};
-	int timer; /* the kernel's number for it; glibc's timer_create() would allocate */
-
-	if (syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &timer) < 0)
-		return -1;
-	return (int)syscall(SYS_timer_settime, timer, 0, &when, NULL);
-}
-
 static int set_limits(struct child *c)
 {
 	for (size_t i = 0; i < LIMIT_SETTINGS && c->service->limits[i].name != NULL;
@@ -260,9 +264,6 @@ static int child_prepare(struct child *c)
 {
 	const uint64_t none = 0; /* the kernel's signal set */
 
-	c->step = "watchdog";
-	if (arm_watchdog() < 0)
-		return -1;
 	c->step = "process group";
 	if (setpgid(0, 0) < 0)
 		return -1;
@@ -298,18 +299,20 @@ int handler_spawn(struct handler *h, const struct handler_call *call, const char
 		.step = "start a process",
 	};
 	const int flags = CLONE_VM | CLONE_VFORK | CLONE_PARENT_SETTID | SIGCHLD;
-	pid_t pid = clone(child_main, h->stack + STACK_BYTES, flags,
-			  (void *)(uintptr_t)&shared, (pid_t *)(uintptr_t)call->pid, NULL,
-			  NULL);
+	int saved;
+	pid_t pid;
 
+	set_watchdog(h, SPAWN_TIMEOUT);
+	pid = clone(child_main, h->stack + STACK_BYTES, flags, (void *)(uintptr_t)&shared,
+		    (pid_t *)(uintptr_t)call->pid, NULL, NULL);
+	saved = pid < 0 ? errno : shared.error;
+	set_watchdog(h, 0);
 	*step = shared.step;
-	if (pid >= 0 && shared.error == 0)
+	if (pid >= 0 && saved == 0)
 		return 0;
-	if (pid >= 0) {
-		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-			;
-		errno = shared.error;
-	}
+	while (pid >= 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	errno = saved;
 	return -1;
 }
 

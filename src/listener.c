@@ -21,6 +21,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #ifndef SIOCUNIXFILE
@@ -83,16 +84,23 @@ static void lock_directory(int dir)
 		(void)poll(NULL, 0, 5);
 }
 
-/* Whether a process serves the socket at this path, asked without waking it: only the kinds are
- * compared (EPROTOTYPE), before anything is queued. 1, 0, or -1 and errno: unknown. */
-static int is_served(const struct sockaddr_un *sun, socklen_t len)
+/* Whether a process serves the socket of this name in the directory, asked without waking it: only
+ * the kinds are compared (EPROTOTYPE), before anything is queued. 1, 0, or -1 and errno: unknown.
+ * Asked from within the directory: its path may lead elsewhere by now. */
+static int is_served(int dir, const char *name)
 {
+	struct sockaddr_un sun;
+	socklen_t len = fill_address(name, &sun);
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	int rc;
 
 	if (fd < 0)
 		return -1;
-	rc = connect(fd, (const struct sockaddr *)sun, len);
+	rc = fchdir(dir);
+	if (rc == 0)
+		rc = connect(fd, (const struct sockaddr *)&sun, len);
+	if (chdir("/") < 0)
+		rc = -1;
 	if (rc == 0 || errno == EPROTOTYPE)
 		rc = 1;
 	else
@@ -102,8 +110,7 @@ static int is_served(const struct sockaddr_un *sun, socklen_t len)
 }
 
 /* Makes room for the path: nothing there, or a stale socket, which is removed. */
-static int clear_path(int dir, const char *name, const struct sockaddr_un *sun,
-		      socklen_t len, const char **step)
+static int clear_path(int dir, const char *name, const char **step)
 {
 	struct stat st;
 
@@ -114,7 +121,7 @@ static int clear_path(int dir, const char *name, const struct sockaddr_un *sun,
 	errno = EADDRINUSE;
 	if (!S_ISSOCK(st.st_mode))
 		return -1;
-	switch (is_served(sun, len)) {
+	switch (is_served(dir, name)) {
 	case 0:
 		*step = "remove the stale socket";
 		return unlinkat(dir, name, 0);
@@ -146,22 +153,44 @@ static int open_bound(int fd, int dir, const char *name)
 	return path;
 }
 
+/* The directory's default access list would add to the mode, and its setgid bit give its group. */
+static int set_owner_and_mode(const struct service *s, int path)
+{
+	gid_t group = s->socket_group != (gid_t)-1 ? s->socket_group : getegid();
+	char name[32];
+
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", path);
+	if (removexattr(name, "system.posix_acl_access") < 0 && errno != ENODATA &&
+	    errno != EOPNOTSUPP)
+		return -1;
+	if (fchownat(path, "", s->socket_owner, group, AT_EMPTY_PATH) < 0)
+		return -1;
+	return chmod(name, s->socket_mode);
+}
+
 /* Gives what is bound its owner, and notes its identity. */
 static int own_path(const struct service *s, struct listener *l, int dir,
-		    const char *name)
+		    const char *name, const char **step)
 {
 	int path = open_bound(l->fd, dir, name);
-	struct stat st;
+	struct stat st, named;
 	int rc;
 
+	*step = "set the owner and mode";
 	if (path < 0)
 		return -1;
 	rc = fstat(path, &st);
 	l->device = st.st_dev;
 	l->inode = st.st_ino;
-	if (rc == 0 && (s->socket_owner != (uid_t)-1 || s->socket_group != (gid_t)-1))
-		rc = fchownat(path, "", s->socket_owner, s->socket_group, AT_EMPTY_PATH);
+	if (rc == 0)
+		rc = set_owner_and_mode(s, path);
 	close(path);
+	if (rc == 0 && (fstatat(dir, name, &named, AT_SYMLINK_NOFOLLOW) < 0 ||
+			named.st_dev != st.st_dev || named.st_ino != st.st_ino)) {
+		*step = "somebody replaced the directory meanwhile";
+		errno = EADDRINUSE;
+		rc = -1;
+	}
 	return rc;
 }
 
@@ -196,11 +225,9 @@ static int open_path(const struct service *s, struct listener *l,
 	if (dir < 0)
 		return -1;
 	lock_directory(dir);
-	if (clear_path(dir, name, sun, len, step) < 0 ||
-	    bind_path(s, l, sun, len, step) < 0)
+	if (clear_path(dir, name, step) < 0 || bind_path(s, l, sun, len, step) < 0)
 		goto out;
-	*step = "set the owner";
-	rc = own_path(s, l, dir, name);
+	rc = own_path(s, l, dir, name, step);
 	if (rc == 0) {
 		*step = "listen";
 		rc = listen(l->fd, s->backlog);

@@ -37,8 +37,7 @@ int log_channel_open(struct log_channel *c)
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fd) < 0)
 		return -1;
-	c->out = fd[0];
-	c->in = fd[1];
+	*c = (struct log_channel){.in = fd[1], .out = fd[0]};
 	/* Root may have more than the system's usual room. */
 	if (setsockopt(c->in, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) < 0)
 		(void)setsockopt(c->in, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
@@ -54,7 +53,7 @@ void log_channel_close(struct log_channel *c)
 	c->in = c->out = -1;
 }
 
-int logger_add(const struct log_channel *own, const struct log_channel *more)
+void logger_add(const struct log_channel *own, struct log_channel *more)
 {
 	union {
 		struct cmsghdr head;
@@ -71,7 +70,8 @@ int logger_add(const struct log_channel *own, const struct log_channel *more)
 	c->cmsg_type = SCM_RIGHTS;
 	c->cmsg_len = CMSG_LEN(sizeof(int));
 	memcpy(CMSG_DATA(c), &more->out, sizeof(int));
-	return sendmsg(own->in, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -1 : 0;
+	if (!more->known)
+		more->known = sendmsg(own->in, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
 }
 
 /* The log process itself from here on. */

@@ -15,8 +15,9 @@
 
 /* One service's way to the log process. */
 struct log_channel {
-	int in;  /* writers' end */
-	int out; /* the log process's end, kept for its successors */
+	int in;     /* writers' end */
+	int out;    /* the log process's end, kept for its successors */
+	bool known; /* the log process has it */
 };
 
 /* 0, or -1 and errno; both are close-on-exec and the writers' end does not block. */
@@ -26,7 +27,8 @@ void log_channel_close(struct log_channel *channel);
 /* Starts a log process that reads `own`, the supervisor's channel. Its pid, or -1. */
 pid_t logger_start(const struct log_channel *own, bool to_syslog, int facility);
 
-/* Hands it one more channel, by way of the supervisor's. 0, or -1 and errno. */
-int logger_add(const struct log_channel *own, const struct log_channel *more);
+/* Hands it one more channel, by way of the supervisor's, if it has not got it. When that is full
+ * it must be tried again: more->known tells. */
+void logger_add(const struct log_channel *own, struct log_channel *more);
 
 #endif

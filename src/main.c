@@ -155,7 +155,7 @@ static void parse_arguments(struct arguments *a, int argc, char **argv)
 		a->config = SYSCONFDIR "/udsd.conf";
 }
 
-/* Descriptors 0 to 2 are open, so that nothing of ours becomes one of them. */
+/* Descriptors 0 to 2 are open, so that nothing of ours becomes one of them; others are closed. */
 static void open_standard(void)
 {
 	int fd;
@@ -163,9 +163,8 @@ static void open_standard(void)
 	do {
 		fd = open("/dev/null", O_RDWR);
 	} while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd < 0)
+	if (fd < 0 || close_range(STDERR_FILENO + 1, ~0U, 0) < 0)
 		exit(EX_OSERR);
-	close(fd);
 }
 
 /* What is served never has our caller's standard input or output. */
@@ -262,8 +261,8 @@ static int become_daemon(void)
 int main(int argc, char **argv)
 {
 	struct supervisor_options options = {.ready_fd = -1};
-	struct arguments args;
-	struct config *config;
+	static struct arguments args;
+	static struct config *config;
 	int status;
 
 	open_standard();

@@ -12,6 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define KILL_AGAIN NSEC_PER_SEC
+
 struct orphan {
 	struct unit *unit;
 	struct slot *slot;
@@ -57,7 +59,7 @@ static void add(struct unit *u, struct slot *slot, pid_t pid)
 		.unit = u,
 		.slot = slot,
 		.pid = pid,
-		.signal = SIGTERM,
+		.signal = life > 0 && u->service->kill_grace == 0 ? SIGKILL : SIGTERM,
 		.due = life > 0 ? slot->started + life : CLOCK_NEVER,
 	};
 }
@@ -81,12 +83,35 @@ void orphan_adopt(struct unit *u, pid_t worker, bool (*is_ours)(pid_t pid))
 	}
 }
 
-static void end(struct orphan *o, int signal, int64_t now)
+/* Sends what is due to all orphans of a unit, by one process. A signal may be lost, so SIGKILL is
+ * sent again until they are gone. */
+static void end_due(struct unit *u, int64_t now)
 {
-	privilege_kill(o->unit->service, o->pid, signal);
-	o->ended = true;
-	o->signal = signal == SIGKILL ? 0 : SIGKILL;
-	o->due = signal == SIGKILL ? CLOCK_NEVER : now + o->unit->service->kill_grace;
+	int64_t grace = u->service->kill_grace;
+	pid_t *pids = calloc(count + 1, sizeof(*pids));
+	size_t n[2] = {0};
+
+	for (int kill = 0; pids != NULL && kill < 2; kill++) {
+		size_t at = n[0];
+
+		for (size_t i = 0; i < count; i++) {
+			struct orphan *o = &orphans[i];
+
+			if (o->unit != u || o->due > now ||
+			    (o->signal == SIGKILL) != kill)
+				continue;
+			pids[at + n[kill]++] = o->pid;
+			o->ended = true;
+			o->due = kill ? now + KILL_AGAIN : now + grace;
+		}
+		if (n[kill] > 0)
+			privilege_signal(u->service, pids + at, n[kill],
+					 kill ? SIGKILL : SIGTERM, true);
+	}
+	for (size_t i = 0; i < count; i++)
+		if (orphans[i].unit == u && orphans[i].ended)
+			orphans[i].signal = SIGKILL;
+	free(pids);
 }
 
 bool orphan_bury(pid_t pid)
@@ -99,10 +124,10 @@ bool orphan_bury(pid_t pid)
 		i++;
 	if (i == count)
 		return false;
-	if (orphans[i].ended)
-		privilege_kill(orphans[i].unit->service, pid, SIGKILL);
 	if (wait4(pid, &status, WNOHANG, &usage) != pid)
 		return true;
+	if (orphans[i].ended) /* what is left of its group goes with it */
+		privilege_signal(orphans[i].unit->service, &pid, 1, SIGKILL, false);
 	if (atomic_load(&orphans[i].slot->pid) == pid)
 		slot_close(orphans[i].slot, orphans[i].unit->service->name, status,
 			   &usage);
@@ -113,11 +138,14 @@ bool orphan_bury(pid_t pid)
 void orphan_end_all(int signal, int64_t now)
 {
 	for (size_t i = 0; i < count; i++) {
-		if (orphans[i].signal == 0 || (orphans[i].ended && signal != SIGKILL))
+		struct orphan *o = &orphans[i];
+
+		if (o->ended && signal != SIGKILL)
 			continue;
-		end(&orphans[i],
-		    orphans[i].unit->service->kill_grace == 0 ? SIGKILL : signal, now);
+		o->signal = o->unit->service->kill_grace == 0 ? SIGKILL : signal;
+		o->due = now;
 	}
+	orphan_tick(now);
 }
 
 int64_t orphan_due(void)
@@ -133,11 +161,17 @@ void orphan_tick(int64_t now)
 {
 	for (size_t i = 0; i < count; i++) {
 		struct orphan *o = &orphans[i];
+		int64_t life = o->unit->service->max_lifetime;
 
 		if (o->due > now)
 			continue;
-		if (!o->ended)
+		if (!o->ended && life > 0 && o->slot->started + life <= now)
 			o->slot->expired = 1;
-		end(o, o->unit->service->kill_grace == 0 ? SIGKILL : o->signal, now);
+		end_due(o->unit, now);
 	}
+}
+
+void orphan_forget_all(void)
+{
+	count = 0;
 }

@@ -22,6 +22,9 @@ void orphan_end_all(int signal, int64_t now);
 
 size_t orphan_count(void);
 
+/* Stops caring for them: what cannot be ended is left to init. */
+void orphan_forget_all(void);
+
 /* When orphan_tick() has to end one; CLOCK_NEVER: none. */
 int64_t orphan_due(void);
 void orphan_tick(int64_t now);

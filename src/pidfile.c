@@ -20,6 +20,24 @@ static bool is_at(int fd, const char *path)
 	       open_file.st_dev == named.st_dev && open_file.st_ino == named.st_ino;
 }
 
+/* Whether the lock that is in our way is one that udsd takes. Anybody who may read the file may
+ * hold a reader's lock. */
+static bool is_udsd(int fd)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+	return fcntl(fd, F_GETLK, &lock) < 0 || lock.l_type != F_RDLCK;
+}
+
+/* A plain file of our own, which nobody knows by another name: what is written to it harms nobody. */
+static bool is_own(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() &&
+	       st.st_nlink <= 1;
+}
+
 /* Opens and locks. The holder removes the file when it ends, so what was locked may be gone from
  * its path by then: the caller looks. */
 static int open_locked(const char *path)
@@ -28,9 +46,20 @@ static int open_locked(const char *path)
 	int saved, fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK,
 			     0644);
 
-	if (fd < 0 || fcntl(fd, F_SETLK, &lock) == 0)
+	if (fd < 0)
+		return -1;
+	if (!is_own(fd)) {
+		saved = EEXIST;
+	} else if (fcntl(fd, F_SETLK, &lock) == 0) {
 		return fd;
-	saved = errno == EACCES || errno == EAGAIN ? EWOULDBLOCK : errno;
+	} else if (errno != EACCES && errno != EAGAIN) {
+		saved = errno;
+	} else if (is_udsd(fd)) {
+		saved = EWOULDBLOCK;
+	} else {
+		(void)unlink(path);
+		return fd; /* which is not at its path any more */
+	}
 	close(fd);
 	errno = saved;
 	return -1;

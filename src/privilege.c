@@ -9,12 +9,12 @@
 #include <errno.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <linux/keyctl.h>
 #include <linux/securebits.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 /* Leaves what a parent may have set up so that capabilities outlive setuid(). */
@@ -43,6 +43,15 @@ static int drop_capabilities(int all)
 		return -1;
 	data[0].inheritable = data[1].inheritable = 0;
 	return (int)syscall(SYS_capset, &head, data);
+}
+
+/* A session keyring of our own: that of udsd's session may hold somebody's secrets. Where there are
+ * no keyrings or a filter forbids them, handlers have none either. */
+static int leave_keyring(void)
+{
+	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) >= 0)
+		return 0;
+	return errno == ENOSYS || errno == EPERM || errno == EACCES ? 0 : -1;
 }
 
 /* Whether all ids are the service's, and none of the old ones can be had again. */
@@ -79,6 +88,9 @@ static int become(const struct service *s, const char **step)
 	*step = "user";
 	if (setresuid(s->account->uid, s->account->uid, s->account->uid) < 0)
 		return -1;
+	*step = "keyring";
+	if (leave_keyring() < 0)
+		return -1;
 	*step = "capabilities";
 	if (drop_capabilities(!root) < 0)
 		return -1;
@@ -104,19 +116,22 @@ int privilege_drop(const struct service *s, const char **step)
 	return 0;
 }
 
-void privilege_kill(const struct service *s, pid_t group, int signal)
+void privilege_signal(const struct service *s, const pid_t *pids, size_t count,
+		      int signal, bool leaders)
 {
 	struct service plain = *s;
 	const char *step;
-	pid_t pid = fork();
 
-	if (pid == 0) {
-		plain.nice = 0;
-		plain.directory = (char[]){"/"};
-		if (privilege_drop(&plain, &step) == 0)
-			(void)kill(-group, signal);
-		_exit(0);
+	if (fork() != 0)
+		return;
+	plain.nice = 0;
+	plain.directory = (char[]){"/"};
+	if (privilege_drop(&plain, &step) < 0)
+		_exit(1);
+	for (size_t i = 0; i < count; i++) {
+		(void)kill(-pids[i], signal);
+		if (leaders) /* it may have joined another group */
+			(void)kill(pids[i], signal);
 	}
-	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-		;
+	_exit(0);
 }

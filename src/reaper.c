@@ -63,7 +63,7 @@ void reaper_read(struct worker *w)
 		if (info[i].ssi_code == CLD_EXITED || info[i].ssi_code == CLD_KILLED ||
 		    info[i].ssi_code == CLD_DUMPED)
 			bury(w, (pid_t)info[i].ssi_pid);
-	if (w->table.own == 0)
+	if (w->table.own == 0 && !w->takes_fds)
 		return;
 	if (w->table.own <= SWEEP_AT_ONCE)
 		reaper_sweep(w);
@@ -74,10 +74,13 @@ void reaper_read(struct worker *w)
 static void end_group(struct worker *w, uint32_t conn, enum conn_state state)
 {
 	int64_t grace = w->service->kill_grace;
+	pid_t pid = w->table.conns[conn].pid;
 
 	if (state == CONN_TERMINATED && grace == 0)
 		state = CONN_KILLED;
-	(void)kill(-w->table.conns[conn].pid, state == CONN_KILLED ? SIGKILL : SIGTERM);
+	(void)kill(-pid, state == CONN_KILLED ? SIGKILL : SIGTERM);
+	(void)kill(pid, state == CONN_KILLED ? SIGKILL
+					     : SIGTERM); /* it may have left its group */
 	table_move(&w->table, conn, state, w->now);
 }
 

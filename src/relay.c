@@ -8,9 +8,15 @@
 #include "clock.h"
 #include "log.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+
+#ifndef SO_PASSRIGHTS
+# define SO_PASSRIGHTS 83
+#endif
 
 #define PARTIALS 16
 #define READ_BYTES 16384
@@ -39,13 +45,15 @@ struct relay {
 
 int relay_pair(int *in, int *out)
 {
-	const int on = 1;
+	const int on = 1, off = 0;
 	int fd[2];
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd) < 0)
 		return -1;
 	*out = fd[0];
 	*in = fd[1];
+	/* A descriptor that lingers on close could hold the reader up; older kernels cannot tell. */
+	(void)setsockopt(*out, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof(off));
 	return setsockopt(*out, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
 }
 
@@ -59,9 +67,20 @@ struct relay *relay_new(int out, const char *service, relay_find *find, void *ar
 	return r;
 }
 
+/* A handler's end is told by relay_end(); that of another process has to be asked for. */
+static bool is_stranger(const struct relay *r, const struct partial *p)
+{
+	return p->pid != 0 && r->find(r->arg, p->pid).pid != p->pid;
+}
+
 int64_t relay_due(const struct relay *r)
 {
-	return r->dropped > 0 ? r->window : CLOCK_NEVER;
+	if (r->dropped > 0)
+		return r->window;
+	for (size_t i = 0; i < PARTIALS; i++)
+		if (is_stranger(r, &r->partials[i]))
+			return r->window;
+	return CLOCK_NEVER;
 }
 
 static void report_dropped(struct relay *r)
@@ -75,15 +94,6 @@ static void report_dropped(struct relay *r)
 	log_num(&line, "stderr-lines", (int64_t)r->dropped);
 	log_end(&line);
 	r->dropped = 0;
-}
-
-void relay_tick(struct relay *r, int64_t now)
-{
-	if (now < r->window)
-		return;
-	report_dropped(r);
-	r->logged = 0;
-	r->window = now + NSEC_PER_SEC;
 }
 
 /* The line is complete. */
@@ -111,6 +121,19 @@ static void emit(struct relay *r, struct partial *p)
 	p->pid = 0;
 	p->len = 0;
 	p->cut = false;
+}
+
+void relay_tick(struct relay *r, int64_t now)
+{
+	if (now < r->window)
+		return;
+	report_dropped(r);
+	r->logged = 0;
+	r->window = now + NSEC_PER_SEC;
+	for (size_t i = 0; i < PARTIALS; i++)
+		if (is_stranger(r, &r->partials[i]) && kill(r->partials[i].pid, 0) < 0 &&
+		    errno == ESRCH)
+			emit(r, &r->partials[i]);
 }
 
 /* The writer's unfinished line; a new one if there is none. */
@@ -165,7 +188,7 @@ static pid_t writer_of(struct msghdr *msg)
 	return cred.pid > 0 ? cred.pid : -1;
 }
 
-void relay_read(struct relay *r, int64_t now)
+bool relay_read(struct relay *r, int64_t now)
 {
 	static char text[READ_BYTES];
 
@@ -184,9 +207,10 @@ void relay_read(struct relay *r, int64_t now)
 		ssize_t n = recvmsg(r->out, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
 		if (n <= 0)
-			return;
+			return n < 0;
 		take(r, writer_of(&msg), text, (size_t)n);
 	}
+	return true;
 }
 
 void relay_end(struct relay *r, pid_t pid)

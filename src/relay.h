@@ -30,15 +30,17 @@ int relay_pair(int *in, int *out);
 /* Reads from `out`, asking `find` whose a line is. NULL: no memory. */
 struct relay *relay_new(int out, const char *service, relay_find *find, void *arg);
 
-/* Reads what is there, but not for ever, and logs it. */
-void relay_read(struct relay *relay, int64_t now);
+/* Reads what is there, but not for ever, and logs it. False: a handler has shut the pair down, and
+ * nothing comes any more. */
+bool relay_read(struct relay *relay, int64_t now);
 
 /* A process has ended: an unfinished line of its becomes one. Call before its connection is
  * forgotten. relay_finish() does it for all. */
 void relay_end(struct relay *relay, pid_t pid);
 void relay_finish(struct relay *relay);
 
-/* When relay_tick() wants to be called, to report lines that were dropped; CLOCK_NEVER: not. */
+/* When relay_tick() wants to be called, to report lines that were dropped and to end those of writers
+ * that are no handlers and have gone; CLOCK_NEVER: not. */
 int64_t relay_due(const struct relay *relay);
 void relay_tick(struct relay *relay, int64_t now);
 

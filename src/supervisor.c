@@ -7,6 +7,7 @@
 #include "supervisor.h"
 
 #include "clock.h"
+#include "inherited.h"
 #include "log.h"
 #include "logger.h"
 #include "orphan.h"
@@ -28,9 +29,10 @@
 #include <unistd.h>
 
 #define EVENTS 64
-#define LOGGER_TIME NSEC_PER_SEC /* what the log process gets to finish */
-#define LOGGER_PAUSE \
- NSEC_PER_SEC /* from one start of a log process to the next, at least */
+#define REAP_A_TURN 64
+#define GIVE_UP_TIME (5 * NSEC_PER_SEC) /* after the last SIGKILL of a stop */
+#define LOGGER_TIME NSEC_PER_SEC        /* what the log process gets to finish */
+#define LOGGER_PAUSE NSEC_PER_SEC       /* from one log process to the next, at least */
 
 static struct shared shared;
 static const struct config *config;
@@ -42,6 +44,9 @@ static int64_t logger_started;
 static int64_t logger_due; /* when to start the next one, if there is none */
 static bool to_syslog;
 static bool stopping;
+static bool unreaped;                      /* children may have ended */
+static bool given_up;                      /* on handlers that could not be ended */
+static int64_t give_up_at = CLOCK_NEVER;   /* when that is to be done */
 static int64_t terminate_at = CLOCK_NEVER; /* when handlers get SIGTERM after a stop */
 
 static struct unit *unit_of_worker(pid_t pid)
@@ -66,39 +71,10 @@ static void start_logger(void)
 	if (logger < 0)
 		logger = 0;
 	for (size_t i = 0; logger > 0 && i < config->count; i++)
-		if (units[i].log.out >= 0)
-			(void)logger_add(&shared.log, &units[i].log);
-}
-
-/* Every signal blocked and read by a descriptor, none ignored: handlers inherit that. */
-static int take_signals(void)
-{
-	sigset_t all, read_set;
-
-	sigfillset(&all);
-	if (sigprocmask(SIG_SETMASK, &all, NULL) < 0)
-		return -1;
-	for (int sig = 1; sig <= SIGRTMAX; sig++)
-		(void)signal(sig, SIG_DFL);
-	sigemptyset(&read_set);
-	for (const int *sig =
-		     (const int[]){SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, 0};
-	     *sig != 0; sig++)
-		sigaddset(&read_set, *sig);
-	signals = signalfd(-1, &read_set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return signals < 0 ? -1 : 0;
-}
-
-/* A thousand services want more descriptors than the usual soft limit. */
-static void raise_limit(void)
-{
-	struct rlimit all;
-
-	if (getrlimit(RLIMIT_NOFILE, &shared.nofile) < 0)
-		return;
-	all = shared.nofile;
-	all.rlim_cur = all.rlim_max;
-	(void)setrlimit(RLIMIT_NOFILE, &all);
+		if (units[i].log.out >= 0) {
+			units[i].log.known = false;
+			logger_add(&shared.log, &units[i].log);
+		}
 }
 
 /* Says what went wrong at the start. */
@@ -159,7 +135,7 @@ static int open_all(void)
 	struct epoll_event event = {.events = EPOLLIN, .data.ptr = &on_signals};
 	int status;
 
-	raise_limit();
+	inherited_limit(&shared.nofile);
 	status = open_pidfile();
 	if (status == 0)
 		status = open_listeners();
@@ -188,9 +164,15 @@ static void begin_stop(const char *reason, int64_t now)
 
 static void end_handlers(char order, int signal, int64_t now)
 {
+	int64_t grace = 0;
+
 	terminate_at = CLOCK_NEVER;
-	for (size_t i = 0; i < config->count; i++)
+	for (size_t i = 0; i < config->count; i++) {
 		unit_order(&units[i], order, now);
+		if (order == WORKER_TERMINATE && config->services[i].kill_grace > grace)
+			grace = config->services[i].kill_grace;
+	}
+	give_up_at = now + grace + GIVE_UP_TIME;
 	orphan_end_all(signal, now);
 }
 
@@ -241,35 +223,43 @@ static void take_ours(struct unit *u, pid_t pid, int64_t now)
 }
 
 /* Somebody's handler, which may be that of a worker whose own end we have not seen: then this one
- * comes first. */
-static void take_other(pid_t pid, int64_t now)
+ * comes first. `fresh`: this has not been looked at since the last wait for events. */
+static void take_other(pid_t pid, bool fresh, int64_t now)
 {
-	for (size_t i = 0; i < config->count && !orphan_bury(pid); i++)
+	if (orphan_bury(pid))
+		return;
+	for (size_t i = 0; fresh && i < config->count; i++)
 		if (units[i].worker != 0)
 			take_ours(&units[i], units[i].worker, now);
 	if (!orphan_bury(pid))
 		(void)waitpid(pid, NULL, WNOHANG | WUNTRACED);
 }
 
-static void reap(int64_t now)
+/* Waits for a few children that have ended; what else is to be done must not starve for them. True
+ * if there may be more. */
+static bool reap(int64_t now)
 {
 	siginfo_t info;
+	bool fresh = true;
 
-	for (;;) {
+	for (int i = 0; i < REAP_A_TURN; i++) {
 		struct unit *u;
 
 		info.si_pid = 0;
 		if (waitid(P_ALL, 0, &info, WEXITED | WSTOPPED | WNOHANG | WNOWAIT) < 0 ||
 		    info.si_pid == 0)
-			return;
+			return false;
 		u = unit_of_worker(info.si_pid);
-		if (u != NULL || info.si_pid == logger)
+		if (u != NULL || info.si_pid == logger) {
 			take_ours(u, info.si_pid, now);
-		else if (info.si_code == CLD_STOPPED) /* a handler may stop itself */
+		} else if (info.si_code == CLD_STOPPED) { /* a handler may stop itself */
 			(void)waitpid(info.si_pid, NULL, WNOHANG | WUNTRACED);
-		else
-			take_other(info.si_pid, now);
+		} else {
+			take_other(info.si_pid, fresh, now);
+			fresh = false;
+		}
 	}
+	return true;
 }
 
 static void read_signals(int64_t now)
@@ -279,11 +269,23 @@ static void read_signals(int64_t now)
 
 	for (size_t i = 0; n > 0 && i < (size_t)n / sizeof(*info); i++)
 		take_signal((int)info[i].ssi_signo, now);
-	reap(now);
+	unreaped = true;
+}
+
+/* Some processes cannot be ended: traced ones, those in the kernel. They must not keep us. */
+static void give_up(void)
+{
+	give_up_at = CLOCK_NEVER;
+	log_event(LOG_ERR, "stop", "error", "some handlers could not be ended", NULL);
+	for (size_t i = 0; i < config->count; i++)
+		if (units[i].worker != 0)
+			(void)kill(units[i].worker, SIGKILL);
+	given_up = true;
 }
 
 static void tick(int64_t now)
 {
+	unreaped = unreaped && reap(now);
 	for (size_t i = 0; i < config->count; i++)
 		if (unit_due(&units[i]) <= now)
 			unit_tick(&units[i], &shared, now);
@@ -292,13 +294,19 @@ static void tick(int64_t now)
 		start_logger();
 	if (terminate_at <= now)
 		end_handlers(WORKER_TERMINATE, SIGTERM, now);
+	if (give_up_at <= now)
+		give_up();
+	if (given_up)
+		orphan_forget_all();
 	log_report_lost();
 }
 
 static int64_t next_due(void)
 {
-	int64_t due = clock_min(terminate_at, orphan_due());
+	int64_t due = clock_min(clock_min(terminate_at, give_up_at), orphan_due());
 
+	if (unreaped)
+		return 0;
 	if (logger == 0)
 		due = clock_min(due, logger_due);
 	for (size_t i = 0; i < config->count; i++)
@@ -392,9 +400,9 @@ int supervisor_run(const struct config *c, const struct supervisor_options *opti
 
 	config = c;
 	to_syslog = options->to_syslog;
-	shared.log = (struct log_channel){-1, -1};
+	shared.log = (struct log_channel){.in = -1, .out = -1};
 	units = calloc(c->count + 1, sizeof(*units));
-	if (units == NULL || take_signals() < 0)
+	if (units == NULL || (signals = inherited_signals()) < 0)
 		return start_error(EX_OSERR, "start", strerror(errno));
 	for (size_t i = 0; i < c->count; i++)
 		unit_init(&units[i], &c->services[i]);

@@ -4,6 +4,7 @@
 #include "table.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 struct slot *table_slot(const struct table *t, uint32_t conn)
 {
@@ -48,7 +49,8 @@ int table_init(struct table *t, struct scoreboard *board, uint32_t max,
 
 	while (buckets < max)
 		buckets *= 2;
-	*t = (struct table){.board = board, .limit = limit, .mask = buckets - 1};
+	*t = (struct table){
+		.board = board, .limit = limit, .mask = buckets - 1, .owner = getpid()};
 	t->heads = calloc(buckets, sizeof(*t->heads));
 	t->conns = calloc(SCOREBOARD_SLOTS + 1, sizeof(*t->conns));
 	if (t->heads == NULL || t->conns == NULL)
@@ -83,6 +85,8 @@ uint32_t table_reserve(struct table *t)
 	} else {
 		return 0;
 	}
+	table_slot(t, conn)->owner =
+		t->owner; /* first: a slot that is taken has an owner */
 	atomic_store(&table_slot(t, conn)->pid, SLOT_RESERVED);
 	return conn;
 }

@@ -37,6 +37,7 @@ struct queue {
 struct table {
 	struct scoreboard *board;
 	struct limit *limit; /* told when a slot of another generation is free again */
+	pid_t owner;         /* this process */
 	uint32_t own;        /* connections of this worker */
 	uint32_t nforeign; /* slots that others hold: older workers, or the supervisor */
 	uint32_t *foreign;

@@ -35,7 +35,7 @@ static char **copy_vector(char **from, char **end)
 int title_init(int argc, char ***argvp)
 {
 	char *end = argc > 0 ? **argvp : NULL;
-	char **argv, **env;
+	static char **argv, **env; /* live as long as the process */
 
 	place = end;
 	argv = copy_vector(*argvp, &end);

@@ -19,6 +19,7 @@
 
 #define ANSWER_TIME NSEC_PER_SEC
 #define RETIRE_TIME NSEC_PER_SEC
+#define LOG_RETRY (100 * NSEC_PER_MSEC)
 
 void unit_init(struct unit *u, const struct service *service)
 {
@@ -26,7 +27,7 @@ void unit_init(struct unit *u, const struct service *service)
 		.service = service,
 		.listener.fd = -1,
 		.board_fd = -1,
-		.log = {-1, -1},
+		.log = {.in = -1, .out = -1},
 		.stderr_in = -1,
 		.stderr_out = -1,
 		.channel = -1,
@@ -58,6 +59,23 @@ void unit_watch(struct unit *u, const struct shared *shared, int64_t now)
 	watch(shared, &u->on_channel, u->channel, u->channel >= 0);
 }
 
+/* Whether a handler has shut down what all of them have as standard error. We hold both ends, so
+ * nothing else hangs it up. */
+static bool is_shut_down(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLRDHUP};
+
+	return poll(&p, 1, 0) == 1 && (p.revents & (POLLHUP | POLLRDHUP)) != 0;
+}
+
+static void close_stderr(struct unit *u, const struct shared *shared)
+{
+	watch(shared, &u->on_stderr, u->stderr_out, false);
+	close(u->stderr_in);
+	close(u->stderr_out);
+	u->stderr_in = u->stderr_out = -1;
+}
+
 /* What a service's workers share, made with the first of them. */
 static int equip(struct unit *u, const struct shared *shared)
 {
@@ -65,11 +83,9 @@ static int equip(struct unit *u, const struct shared *shared)
 		u->board = scoreboard_create(&u->board_fd);
 	if (u->board == NULL)
 		return -1;
-	if (u->log.in < 0 &&
-	    (log_channel_open(&u->log) < 0 || logger_add(&shared->log, &u->log) < 0)) {
-		log_channel_close(&u->log);
+	if (u->log.in < 0 && log_channel_open(&u->log) < 0)
 		return -1;
-	}
+	logger_add(&shared->log, &u->log); /* if that is full now: unit_tick() */
 	if (u->service->stderr_kind == STDERR_SYSLOG && u->stderr_out < 0 &&
 	    relay_pair(&u->stderr_in, &u->stderr_out) < 0)
 		return -1;
@@ -179,6 +195,8 @@ void unit_worker_ended(struct unit *u, const struct shared *shared, int status,
 	u->channel = -1;
 	u->worker = 0;
 	u->answer_due = CLOCK_NEVER;
+	if (u->stderr_out >= 0 && is_shut_down(u->stderr_out))
+		close_stderr(u, shared); /* the next worker gets a new one */
 }
 
 /* Whether somebody is queued. */
@@ -213,7 +231,7 @@ int64_t unit_due(const struct unit *u)
 
 	if (u->worker == 0 && u->listener.fd >= 0 && !u->on_listener.on && !u->retiring)
 		due = clock_min(due, overload_until(&u->overload));
-	return due;
+	return u->log.in >= 0 && !u->log.known ? clock_min(due, u->log_due) : due;
 }
 
 void unit_tick(struct unit *u, const struct shared *shared, int64_t now)
@@ -224,5 +242,9 @@ void unit_tick(struct unit *u, const struct shared *shared, int64_t now)
 	}
 	if (now >= u->retire_until)
 		close_listener(u, shared);
+	if (u->log.in >= 0 && !u->log.known && now >= u->log_due) {
+		logger_add(&shared->log, &u->log);
+		u->log_due = now + LOG_RETRY;
+	}
 	unit_watch(u, shared, now);
 }

@@ -31,6 +31,7 @@ struct unit {
 	struct scoreboard *board; /* NULL: no worker has been started yet */
 	int board_fd;
 	struct log_channel log;
+	int64_t log_due; /* when to hand the log process our channel again */
 	int stderr_in,
 		stderr_out;   /* -1: handlers' standard error does not go to the log */
 	pid_t worker;         /* 0: none */

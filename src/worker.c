@@ -28,6 +28,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#ifndef SO_PASSRIGHTS
+# define SO_PASSRIGHTS 83
+#endif
+
 #define FOREIGN_POLL \
  (100 * NSEC_PER_MSEC) /* nobody tells us that another's slot is free */
 
@@ -70,7 +74,7 @@ static int64_t idle_until(const struct worker *w)
 
 	if (w->table.own > 0 || w->held >= 0)
 		return CLOCK_NEVER;
-	if (!w->accepting)
+	if (!w->accepting || w->deaf)
 		return w->now;
 	if (until < limit_full_at(w->limit))
 		until = limit_full_at(w->limit);
@@ -95,6 +99,28 @@ static int64_t next_due(struct worker *w, bool polling)
 	return due;
 }
 
+/* An error of poll() does not pass: somebody with our uid may have taken our descriptors' limit away
+ * (prlimit). The next worker has it again. */
+static int wait_for_event(struct pollfd *fds, struct worker *w, bool polling)
+{
+	int n = poll(fds, 4, clock_timeout(w->now, next_due(w, polling)));
+
+	if (n < 0 && errno != EINTR && errno != ENOMEM)
+		_exit(WORKER_FAILED);
+	return n;
+}
+
+/* Any handler may shut the socket down that all have as standard error. Then we end as soon as
+ * nobody is connected, and the supervisor makes a new one for our successor. */
+static void read_stderr(struct worker *w)
+{
+	if (relay_read(w->relay, w->now))
+		return;
+	w->deaf = true;
+	log_event(LOG_WARNING, "fail", "service", w->service->name, "step", "stderr",
+		  "error", "a handler has shut it down", NULL);
+}
+
 static void run(struct worker *w)
 {
 	struct pollfd fds[] = {
@@ -108,13 +134,14 @@ static void run(struct worker *w)
 		bool polling = client_wanted(w);
 
 		fds[1].fd = w->alone ? -1 : CHANNEL;
+		fds[2].fd = w->relay == NULL || w->deaf ? -1 : STDERR_OUT;
 		fds[3].fd = polling ? LISTENER : -1;
-		if (poll(fds, 4, clock_timeout(w->now, next_due(w, polling))) < 0)
+		if (wait_for_event(fds, w, polling) < 0)
 			continue;
 		w->now = clock_now();
 		if (fds[2].revents !=
 		    0) /* before reaping: whose lines they are is known now */
-			relay_read(w->relay, w->now);
+			read_stderr(w);
 		else if (w->relay != NULL && relay_due(w->relay) <= w->now)
 			relay_tick(w->relay, w->now);
 		if (fds[0].revents != 0)
@@ -178,6 +205,25 @@ static int place_descriptors(const struct worker_start *start)
 	return close_range(FDS, ~0U, 0);
 }
 
+/* Whether clients may send descriptors: always, where the kernel does not know how to forbid it. */
+static bool takes_fds(void)
+{
+	int on = 1;
+	socklen_t len = sizeof(on);
+
+	return getsockopt(LISTENER, SOL_SOCKET, SO_PASSRIGHTS, &on, &len) < 0 || on;
+}
+
+/* An earlier handler may have left the socket that is everybody's standard error so that writing to
+ * it fails. */
+static void reset_stderr(void)
+{
+	const struct timeval never = {0};
+
+	(void)fcntl(STDERR_FILENO, F_SETFL, 0);
+	(void)setsockopt(STDERR_FILENO, SOL_SOCKET, SO_SNDTIMEO, &never, sizeof(never));
+}
+
 static int begin(struct worker *w, const struct worker_start *start, const char **step)
 {
 	const struct service *s = start->service;
@@ -199,7 +245,9 @@ static int begin(struct worker *w, const struct worker_start *start, const char 
 	w->handler = handler_new(s);
 	if (w->limit == NULL || w->handler == NULL)
 		return -1;
+	w->takes_fds = takes_fds();
 	if (start->stderr_out >= 0) {
+		reset_stderr();
 		w->relay = relay_new(STDERR_OUT, s->name, find_writer, w);
 		if (w->relay == NULL)
 			return -1;

@@ -31,7 +31,9 @@ struct worker {
 	struct overload overload; /* when to try again what failed */
 	bool accepting;           /* false: draining */
 	bool alone;               /* the supervisor has gone */
+	bool deaf; /* nothing comes from handlers' standard error any more */
 	bool want_groups;
+	bool takes_fds;     /* clients may send descriptors */
 	int held;           /* a client for whom there is no process yet; -1: none */
 	uint32_t held_conn; /* its slot */
 	struct peer peer;   /* of the client in hand */
