@@ -198,8 +198,10 @@ static bool put_peer_path(struct handler *h, const struct sockaddr_un *from,
 	size_t len = from_len > at ? (size_t)from_len - at : 0;
 	char path[sizeof(from->sun_path)];
 
-	if (len == 0 || len > sizeof(path))
+	if (len == 0)
 		return false;
+	if (len > sizeof(path)) /* a path that fills it all is told with a byte more */
+		len = sizeof(path);
 	memcpy(path, from->sun_path, len);
 	if (path[0] == '\0')
 		path[0] = '@';

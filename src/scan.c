@@ -191,36 +191,35 @@ static void already(struct walk *w, unsigned line, const char *what, const char 
 		  what, name, before);
 }
 
-/* The value after `=`: one word or string, or a list of them in braces. */
-static void walk_value(struct walk *w, const char *name)
+/* The rest of a list, up to its closing brace. */
+static void walk_list(struct walk *w, const char *name)
 {
-	bool comma = false;
-
-	next(w);
-	if (is_value(w))
+	if (next(w) == TOKEN_PUNCTUATION && is(w, '}'))
 		return;
-	if (!is(w, '{')) {
-		bad(w, w->token_line, "a value is missing after =");
-		return;
-	}
-	for (next(w); !is(w, '}'); next(w)) {
-		if (!is_value(w)) {
-			fault_add(w->faults, w->scan->file, w->token_line,
-				  "%s: the list does not end, or a comma is out of place",
-				  name);
-			w->token = TOKEN_BAD;
-			return;
-		}
+	while (is_value(w)) {
 		next(w);
 		if (is(w, '}'))
 			return;
 		if (!is(w, ','))
-			bad(w, w->token_line,
-			    "a comma or a closing brace is missing in a list");
-		comma = true;
+			break;
+		next(w);
 	}
-	if (comma)
-		bad(w, w->token_line, "a value is missing after a comma");
+	if (w->token != TOKEN_BAD)
+		fault_add(
+			w->faults, w->scan->file, w->token_line,
+			"%s: the list does not end, or a comma is missing or out of place",
+			name);
+	w->token = TOKEN_BAD;
+}
+
+/* The value after `=`: one word or string, or a list of them in braces. */
+static void walk_value(struct walk *w, const char *name)
+{
+	next(w);
+	if (is(w, '{'))
+		walk_list(w, name);
+	else if (!is_value(w))
+		bad(w, w->token_line, "a value is missing after =");
 }
 
 static void walk_option(struct walk *w, const char *section, const char *name,
@@ -272,6 +271,8 @@ static void walk_section(struct walk *w, const char *name, char *start, unsigned
 	char *title = NULL;
 
 	if (is_value(w)) {
+		if (memchr(w->start, '\\', w->len) != NULL)
+			bad(w, w->token_line, "a name with a backslash");
 		title = strndup(w->start, w->len);
 		next(w);
 	}

@@ -65,14 +65,18 @@ static int64_t nsec(const struct timeval *tv)
 void slot_close(struct slot *slot, const char *service, int status,
 		const struct rusage *usage)
 {
+	int64_t now = clock_now(), started = slot->started;
 	struct log_line line;
 
+	if (started < 0 ||
+	    started > now) /* its worker's user may have written anything */
+		started = now;
 	log_begin(&line, LOG_INFO, "close");
 	log_str(&line, "service", service);
 	log_num(&line, "conn", (int64_t)slot->conn);
 	log_num(&line, "pid", atomic_load(&slot->pid));
 	log_status(&line, status);
-	log_sec(&line, "duration", clock_now() - slot->started);
+	log_sec(&line, "duration", now - started);
 	if (usage != NULL) {
 		log_sec(&line, "user", nsec(&usage->ru_utime));
 		log_sec(&line, "system", nsec(&usage->ru_stime));
