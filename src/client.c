@@ -104,13 +104,11 @@ static uint32_t fill_slot(struct worker *w, const char *rule)
 	return conn;
 }
 
-/* The client in hand will not be served: its slot and its share are free again. */
-static void drop(struct worker *w, int fd, uint32_t conn)
+/* A client that had a slot will not be served: the slot and its user's share are free again. */
+static void free_slot(struct worker *w, uint32_t conn)
 {
 	limit_give(w->limit, table_slot(&w->table, conn)->uid);
 	table_cancel(&w->table, conn);
-	turn_away(w, fd, NULL);
-	w->held = -1;
 }
 
 /* The handler could not be started. */
@@ -128,7 +126,8 @@ static void start_failed(struct worker *w, int fd, uint32_t conn, const char *st
 	w->counters->failures++;
 	overload_failed(&w->overload, w->service->handler[0], slot->conn, step, errno,
 			w->now);
-	drop(w, fd, conn);
+	free_slot(w, conn);
+	turn_away(w, fd, NULL);
 }
 
 /* Starts the handler for a client that has a slot. */
@@ -149,7 +148,6 @@ static void serve(struct worker *w, int fd, uint32_t conn)
 		return;
 	}
 	close(fd);
-	w->held = -1;
 	overload_over(&w->overload);
 	table_open(&w->table, conn, w->now);
 	log_open_line(w, slot);
@@ -201,21 +199,28 @@ static void set_timeout(const struct worker *w, int fd)
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
 }
 
+/* The client in hand has gone before it was served. */
+static void let_go(struct worker *w, int fd)
+{
+	w->counters->gone++;
+	turn_away(w, fd, NULL);
+	log_client(w, LOG_DEBUG, "gone", NULL, NULL);
+}
+
 /* A client that was accepted. */
 static void receive(struct worker *w, int fd)
 {
 	const char *rule;
 	uint32_t conn;
 
-	if (peer_read(fd, w->want_groups, &w->peer) < 0) {
+	if (peer_read(fd, w->want_groups, &w->peer) < 0) { /* for want of memory */
 		overload_busy(&w->overload, "peer", errno, w->now);
-		turn_away(w, fd, NULL);
+		w->held = fd;
+		w->held_conn = 0;
 		return;
 	}
 	if (peer_gone(fd)) {
-		w->counters->gone++;
-		turn_away(w, fd, NULL);
-		log_client(w, LOG_DEBUG, "gone", NULL, NULL);
+		let_go(w, fd);
 		return;
 	}
 	rule = admit(w, fd);
@@ -264,14 +269,19 @@ bool client_wanted(struct worker *w)
 
 void client_retry(struct worker *w)
 {
-	if (w->held < 0 || w->now < overload_until(&w->overload))
+	int fd = w->held;
+
+	if (fd < 0 || w->now < overload_until(&w->overload))
 		return;
-	if (peer_gone(w->held)) {
-		w->counters->gone++;
-		drop(w, w->held, w->held_conn);
-		return;
+	w->held = -1;
+	if (w->held_conn == 0) {
+		receive(w, fd);
+	} else if (peer_gone(fd)) {
+		free_slot(w, w->held_conn);
+		let_go(w, fd);
+	} else {
+		serve(w, fd, w->held_conn);
 	}
-	serve(w, w->held, w->held_conn);
 }
 
 void client_refuse_queued(struct worker *w)
@@ -280,6 +290,10 @@ void client_refuse_queued(struct worker *w)
 
 	while (w->accepting && (fd = accept4(LISTENER, NULL, NULL, SOCK_CLOEXEC)) >= 0)
 		turn_away(w, fd, NULL);
-	if (w->held >= 0)
-		drop(w, w->held, w->held_conn);
+	if (w->held < 0)
+		return;
+	if (w->held_conn != 0)
+		free_slot(w, w->held_conn);
+	turn_away(w, w->held, NULL);
+	w->held = -1;
 }

@@ -158,12 +158,16 @@ static int set_owner_and_mode(const struct service *s, int path)
 {
 	gid_t group = s->socket_group != (gid_t)-1 ? s->socket_group : getegid();
 	char name[32];
+	struct stat st;
 
 	snprintf(name, sizeof(name), "/proc/self/fd/%d", path);
 	if (removexattr(name, "system.posix_acl_access") < 0 && errno != ENODATA &&
 	    errno != EOPNOTSUPP)
 		return -1;
-	if (fchownat(path, "", s->socket_owner, group, AT_EMPTY_PATH) < 0)
+	if (fstat(path, &st) < 0)
+		return -1;
+	if ((s->socket_owner != (uid_t)-1 || st.st_gid != group) &&
+	    fchownat(path, "", s->socket_owner, group, AT_EMPTY_PATH) < 0)
 		return -1;
 	return chmod(name, s->socket_mode);
 }

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define KILL_AGAIN NSEC_PER_SEC
+#define SEND_AGAIN (100 * NSEC_PER_MSEC) /* when there was no process for it */
 
 struct orphan {
 	struct unit *unit;
@@ -83,34 +84,33 @@ void orphan_adopt(struct unit *u, pid_t worker, bool (*is_ours)(pid_t pid))
 	}
 }
 
-/* Sends what is due to all orphans of a unit, by one process. A signal may be lost, so SIGKILL is
- * sent again until they are gone. */
-static void end_due(struct unit *u, int64_t now)
+/* Sends one signal to all orphans of a unit that are due for it, by one process. A signal may be
+ * lost, so SIGKILL is sent again until they are gone. */
+static void end_due(const struct unit *u, int signal, int64_t now)
 {
-	int64_t grace = u->service->kill_grace;
-	pid_t *pids = calloc(count + 1, sizeof(*pids));
-	size_t n[2] = {0};
+	int64_t next = signal == SIGKILL ? KILL_AGAIN : u->service->kill_grace;
+	int64_t life = u->service->max_lifetime;
+	pid_t *pids = calloc(count, sizeof(*pids));
+	size_t n = 0;
+	bool sent;
 
-	for (int kill = 0; pids != NULL && kill < 2; kill++) {
-		size_t at = n[0];
+	for (size_t i = 0; pids != NULL && i < count; i++)
+		if (orphans[i].unit == u && orphans[i].due <= now &&
+		    orphans[i].signal == signal)
+			pids[n++] = orphans[i].pid;
+	sent = n > 0 && privilege_signal(u->service, pids, n, signal, true) == 0;
+	for (size_t i = 0; i < count; i++) {
+		struct orphan *o = &orphans[i];
 
-		for (size_t i = 0; i < count; i++) {
-			struct orphan *o = &orphans[i];
-
-			if (o->unit != u || o->due > now ||
-			    (o->signal == SIGKILL) != kill)
-				continue;
-			pids[at + n[kill]++] = o->pid;
-			o->ended = true;
-			o->due = kill ? now + KILL_AGAIN : now + grace;
-		}
-		if (n[kill] > 0)
-			privilege_signal(u->service, pids + at, n[kill],
-					 kill ? SIGKILL : SIGTERM, true);
+		if (o->unit != u || o->due > now || o->signal != signal)
+			continue;
+		if (sent && !o->ended && life > 0 && o->slot->started + life <= now)
+			o->slot->expired = 1;
+		o->due = now + (sent ? next : SEND_AGAIN);
+		o->ended = o->ended || sent;
+		if (sent)
+			o->signal = SIGKILL;
 	}
-	for (size_t i = 0; i < count; i++)
-		if (orphans[i].unit == u && orphans[i].ended)
-			orphans[i].signal = SIGKILL;
 	free(pids);
 }
 
@@ -127,7 +127,7 @@ bool orphan_bury(pid_t pid)
 	if (wait4(pid, &status, WNOHANG, &usage) != pid)
 		return true;
 	if (orphans[i].ended) /* what is left of its group goes with it */
-		privilege_signal(orphans[i].unit->service, &pid, 1, SIGKILL, false);
+		(void)privilege_signal(orphans[i].unit->service, &pid, 1, SIGKILL, false);
 	if (atomic_load(&orphans[i].slot->pid) == pid)
 		slot_close(orphans[i].slot, orphans[i].unit->service->name, status,
 			   &usage);
@@ -161,13 +161,9 @@ void orphan_tick(int64_t now)
 {
 	for (size_t i = 0; i < count; i++) {
 		struct orphan *o = &orphans[i];
-		int64_t life = o->unit->service->max_lifetime;
 
-		if (o->due > now)
-			continue;
-		if (!o->ended && life > 0 && o->slot->started + life <= now)
-			o->slot->expired = 1;
-		end_due(o->unit, now);
+		if (o->due <= now)
+			end_due(o->unit, o->signal, now);
 	}
 }
 

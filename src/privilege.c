@@ -116,14 +116,16 @@ int privilege_drop(const struct service *s, const char **step)
 	return 0;
 }
 
-void privilege_signal(const struct service *s, const pid_t *pids, size_t count,
-		      int signal, bool leaders)
+int privilege_signal(const struct service *s, const pid_t *pids, size_t count, int signal,
+		     bool leaders)
 {
 	struct service plain = *s;
 	const char *step;
 
-	if (fork() != 0)
-		return;
+	pid_t child = fork();
+
+	if (child != 0)
+		return child < 0 ? -1 : 0;
 	plain.nice = 0;
 	plain.directory = (char[]){"/"};
 	if (privilege_drop(&plain, &step) < 0)

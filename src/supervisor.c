@@ -38,10 +38,9 @@ static struct shared shared;
 static const struct config *config;
 static struct unit *units; /* config->count of them */
 static int pidfile = -1;
-static int signals = -1; /* a signalfd */
-static pid_t logger;     /* 0: none */
-static int64_t logger_started;
-static int64_t logger_due; /* when to start the next one, if there is none */
+static int signals = -1;   /* a signalfd */
+static pid_t logger;       /* 0: none */
+static int64_t logger_due; /* when the next one may be started */
 static bool to_syslog;
 static bool stopping;
 static bool unreaped;                      /* children may have ended */
@@ -65,8 +64,7 @@ static bool is_ours(pid_t pid)
 /* Starts the log process with all channels that there are. */
 static void start_logger(void)
 {
-	logger_started = clock_now();
-	logger_due = logger_started + LOGGER_PAUSE;
+	logger_due = clock_now() + LOGGER_PAUSE;
 	logger = logger_start(&shared.log, to_syslog, config->syslog_facility);
 	if (logger < 0)
 		logger = 0;
@@ -215,7 +213,6 @@ static void take_ours(struct unit *u, pid_t pid, int64_t now)
 		return;
 	}
 	logger = 0;
-	logger_due = logger_started + LOGGER_PAUSE;
 	log_begin(&line, LOG_WARNING, "logger");
 	log_num(&line, "pid", pid);
 	log_status(&line, status);

@@ -48,6 +48,8 @@ static void watch(const struct shared *shared, struct watch *w, int fd, bool on)
 		return;
 	if (epoll_ctl(shared->epoll, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, fd, &event) == 0)
 		w->on = on;
+	else if (on) /* it is tried again */
+		overload_busy(&w->unit->overload, "watch", errno, clock_now());
 }
 
 void unit_watch(struct unit *u, const struct shared *shared, int64_t now)
@@ -170,7 +172,7 @@ void unit_answer(struct unit *u, const struct shared *shared)
 static void log_ended(const struct unit *u, int status)
 {
 	struct log_line line;
-	bool normal = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	bool normal = WIFEXITED(status) && WEXITSTATUS(status) != WORKER_FAILED;
 
 	log_begin(&line, normal ? LOG_DEBUG : LOG_WARNING, "worker");
 	log_str(&line, "service", u->service->name);
@@ -184,7 +186,11 @@ static void log_ended(const struct unit *u, int status)
 void unit_worker_ended(struct unit *u, const struct shared *shared, int status,
 		       int64_t now)
 {
-	if (WIFEXITED(status) && WEXITSTATUS(status) != 0)
+	int code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+
+	if (code > WORKER_FAILED)
+		overload_busy(&u->overload, "worker", code, now);
+	else if (code == WORKER_FAILED)
 		overload_back_off(&u->overload, now);
 	else
 		overload_over(&u->overload);

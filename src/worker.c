@@ -76,6 +76,9 @@ static int64_t idle_until(const struct worker *w)
 		return CLOCK_NEVER;
 	if (!w->accepting || w->deaf)
 		return w->now;
+	/* whoever waits for a place that others hold would only bring the next worker */
+	if (table_live(&w->table) >= (uint32_t)w->service->max_connections)
+		return CLOCK_NEVER;
 	if (until < limit_full_at(w->limit))
 		until = limit_full_at(w->limit);
 	return until < overload_until(&w->overload) ? overload_until(&w->overload)
@@ -271,9 +274,11 @@ _Noreturn void worker_run(const struct worker_start *start)
 	log_open(start->log, start->service->log_level, start->service->name);
 	overload_init(&w.overload, start->service->name);
 	if (place_descriptors(start) < 0)
-		_exit(WORKER_FAILED);
+		_exit(handler_is_busy(errno) ? errno : WORKER_FAILED);
 	log_open(LOG, start->service->log_level, start->service->name);
 	if (begin(&w, start, &step) < 0) {
+		if (handler_is_busy(errno))
+			_exit(errno); /* the supervisor will say so */
 		log_event(LOG_ERR, "fail", "service", start->service->name, "step", step,
 			  "error", strerror(errno), NULL);
 		_exit(WORKER_FAILED);

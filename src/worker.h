@@ -21,7 +21,8 @@ enum worker_order {
 	WORKER_DRAINED = 'D', /* the answer: it accepts no more */
 };
 
-/* Exit status of a worker that could not begin. */
+/* Exit status of a worker that could not begin or go on; for want of resources it is the errno, which
+ * is larger. */
 #define WORKER_FAILED 1
 
 /* What a worker starts with; the descriptors are the supervisor's. */

@@ -35,7 +35,7 @@ struct worker {
 	bool want_groups;
 	bool takes_fds;     /* clients may send descriptors */
 	int held;           /* a client for whom there is no process yet; -1: none */
-	uint32_t held_conn; /* its slot */
+	uint32_t held_conn; /* its slot; 0: it has none yet */
 	struct peer peer;   /* of the client in hand */
 	struct sockaddr_un from;
 	socklen_t from_len;
