@@ -127,7 +127,8 @@ static bool same_identity(const struct service *a, const struct service *b)
 {
 	return a->account->uid == b->account->uid && a->gid == b->gid &&
 	       a->ngroups == b->ngroups &&
-	       memcmp(a->groups, b->groups, a->ngroups * sizeof(gid_t)) == 0;
+	       (a->ngroups == 0 ||
+		memcmp(a->groups, b->groups, a->ngroups * sizeof(gid_t)) == 0);
 }
 
 /* What the trial is about: the services from `first` on that share its identity. */

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define FAULTS_TOLD 1000 /* nobody reads more, and a line is looked for among all */
+
 /* Whether `text` has this whole line. */
 static bool has_line(const char *text, const char *line)
 {
@@ -55,7 +57,8 @@ void fault_add(struct faults *faults, const char *file, unsigned line, const cha
 {
 	va_list args;
 
-	faults->errors++;
+	if (++faults->errors > FAULTS_TOLD)
+		return;
 	va_start(args, format);
 	add(&faults->text, file, line, format, args);
 	va_end(args);

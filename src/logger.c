@@ -112,7 +112,7 @@ static void write_all(struct iovec *part, int n)
 			(void)poll(&(struct pollfd){STDERR_FILENO, POLLOUT, 0}, 1, -1);
 		else if (done < 0 && errno != EINTR)
 			return;
-		while (done > 0) {
+		while (done > 0 && n > 0) {
 			size_t step = (size_t)done < part->iov_len ? (size_t)done
 								   : part->iov_len;
 

@@ -87,6 +87,20 @@ static bool skip_blanks(struct walk *w)
 	return true;
 }
 
+/* Whether the escape at w->at stands for a byte 0, which would cut the string in silence. */
+static bool is_zero(const struct walk *w)
+{
+	const char *digits = w->at + 1;
+	bool hex = *digits == 'x';
+	size_t len;
+
+	digits += hex;
+	len = strspn(digits, hex ? "0123456789abcdefABCDEF" : "01234567");
+	if (len > (hex ? 2U : 3U))
+		len = hex ? 2 : 3;
+	return len > 0 && strspn(digits, "0") >= len;
+}
+
 static void read_string(struct walk *w)
 {
 	char quote = *w->at++;
@@ -97,6 +111,8 @@ static void read_string(struct walk *w)
 		if (quote == '"' && starts(w, "${"))
 			bad(w, w->line,
 			    "${ is refused: the environment does not change a config");
+		if (quote == '"' && *w->at == '\\' && is_zero(w))
+			bad(w, w->line, "a byte 0 in a string");
 		if (*w->at == '\\' && w->at + 1 < w->end)
 			w->at++;
 		w->line += *w->at == '\n';

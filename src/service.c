@@ -62,14 +62,14 @@ void service_finish(struct config *c, struct service *s, bool root, struct fault
 {
 	if (s->log_level < 0)
 		s->log_level = c->log_level;
-	if (s->socket == NULL)
+	if (s->socket == NULL && s->socket_at.line == 0)
 		fault_add(faults, s->at.file, s->at.line, "socket is missing");
-	else if (*s->socket == '@' && s->access.allow.count == 0)
+	else if (s->socket != NULL && *s->socket == '@' && s->access.allow.count == 0)
 		fault_add(faults, s->socket_at.file, s->socket_at.line,
 			  "allow is missing: anybody can reach the "
 			  "abstract socket %s, so say who may",
 			  s->socket);
-	if (s->handler == NULL)
+	if (s->handler == NULL && s->handler_at.line == 0)
 		fault_add(faults, s->at.file, s->at.line, "handler is missing");
 	finish_user(c, s, root, faults);
 	if (s->reject_message != NULL && s->reject_message[0] == '\0') {

@@ -16,7 +16,6 @@
 #include "worker.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,8 +43,8 @@ static int64_t logger_due; /* when the next one may be started */
 static bool to_syslog;
 static bool stopping;
 static bool unreaped;                      /* children may have ended */
-static bool given_up;                      /* on handlers that could not be ended */
-static int64_t give_up_at = CLOCK_NEVER;   /* when that is to be done */
+static bool given_up;                      /* on handlers that cannot be ended */
+static int64_t give_up_at = CLOCK_NEVER;   /* when to do that */
 static int64_t terminate_at = CLOCK_NEVER; /* when handlers get SIGTERM after a stop */
 
 static struct unit *unit_of_worker(pid_t pid)
@@ -269,7 +268,7 @@ static void read_signals(int64_t now)
 	unreaped = true;
 }
 
-/* Some processes cannot be ended: traced ones, those in the kernel. They must not keep us. */
+/* Some processes cannot be ended: traced ones, those in the kernel. */
 static void give_up(void)
 {
 	give_up_at = CLOCK_NEVER;

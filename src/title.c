@@ -26,8 +26,10 @@ static char **copy_vector(char **from, char **end)
 		if (from[i] == *end)
 			*end += strlen(from[i]) + 1;
 		to[i] = strdup(from[i]);
-		if (to[i] == NULL)
+		if (to[i] == NULL) {
+			free(to);
 			return NULL;
+		}
 	}
 	return to;
 }
