@@ -1,0 +1,354 @@
+/*
+ * test_config.c: whole configs: what is refused, with all places at once, and what is read.
+ */
+#include "config.h"
+
+#include "cases.h"
+#include "clock.h"
+#include "places.h"
+#include "scratch.h"
+
+#include <errno.h>
+#include <sys/wait.h>
+#include <syslog.h>
+
+/* What every service needs here but its socket; the user on the same line. */
+#define HANDLER "handler = { /bin/true }"
+static const char *user_line;
+
+static int set_up(void **state)
+{
+	user_line = geteuid() == 0 ? "defaults { user = root }" : "";
+	return scratch_open(state);
+}
+
+/* Writes a config, with the user before it on its first line, and loads it. */
+static struct config *load(const char *text, struct faults *faults)
+{
+	char *full;
+	struct config *c;
+
+	assert_true(asprintf(&full, "%s%s", strstr(text, "defaults") ? "" : user_line,
+			     text) > 0);
+	c = config_load(scratch_write("conf", full), faults);
+	free(full);
+	return c;
+}
+
+static void expect(const char *text, const char *expected)
+{
+	struct faults faults;
+	struct config *c = load(text, &faults);
+
+	check((c != NULL) == (*expected == '\0'), "%s: %s", text, shown(faults.text));
+	check(same_faults(faults.text, scratch_path("conf"), expected), "%s: %s", text,
+	      shown(faults.text));
+	config_free(c);
+	faults_free(&faults);
+}
+
+static void test_faults(void **state)
+{
+	static const struct {
+		const char *text, *faults;
+	} rows[] = {
+		{"\n", ""},
+		{"\nservice a {\n socket = /tmp/a\n handler = /bin/true\n}", ""},
+		{"\nservice a {\n\n}\n", "2 socket is missing\n2 handler is missing"},
+		{"\nservice {\n socket = /tmp/a\n " HANDLER "\n}", "2 missing title"},
+		{"\nservice 'a b' {\n socket = /tmp/a\n " HANDLER "\n}",
+		 "2 \"a b\" must be"},
+		{"\nservice a {\n " HANDLER "\n socket = @a\n}", "4 allow is missing"},
+		{"\nservice a {\n " HANDLER "\n socket = @a\n allow = { any }\n}", ""},
+		{"\n" HANDLER, "2 unknown option handler"},
+		{"\nservices a {}", "2 unknown section services"},
+		{"\nlog-level = loud\n\nstop-timeout = 1y\n",
+		 "2 log-level: \"loud\" must be\n4 stop-timeout: \"1y\" must be"},
+		{"\nlog-level = info\nlog-level = info",
+		 "3 log-level is there already, on line 2"},
+		{"\ninclude = { conf.d }",
+		 "2 include: \"conf.d\" must be an absolute path"},
+		{"\ninclude = { '/no/such/*.conf', '/dev/null/x*' }", ""},
+		{"\nservice a {\n type = x\n nice = 99\n oops = 1\n socket = /tmp/a\n type = x\n"
+		 " " HANDLER "\n}\nservice b {\n umask = y\n socket = /tmp/b\n " HANDLER
+		 "\n}\n",
+		 "5 unknown option oops\n7 type is there already, on line 3\n3 type: \"x\"\n"
+		 "4 nice: \"99\"\n11 umask: \"y\""},
+		{"\nservice a {\n socket = /tmp/a\n " HANDLER
+		 "\n}\nservice a {\n socket = /tmp/b\n"
+		 " " HANDLER "\n}",
+		 "6 service a is there already, on line 2"},
+		{"\nservice a {\n socket = '/tmp/${HOME}'\n " HANDLER "\n}", ""},
+		{"\nservice a {\n socket = \"/tmp/${HOME}\"\n " HANDLER "\n}",
+		 "3 ${ is refused"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++)
+		expect(rows[i].text, rows[i].faults);
+}
+
+/* These faults stand in no one line of the tests' choice: the place is that of either option. */
+static void test_refused(void **state)
+{
+	static const char *const rows[][2] = {
+		{"\nservice a {\n socket = /tmp/a\n " HANDLER "\n}\n"
+		 "service b {\n socket = /tmp/a\n " HANDLER "\n}",
+		 "/tmp/a"},
+		{"\nservice a {\n socket = /tmp/a\n " HANDLER
+		 "\n directory = /no/such\n}",
+		 "/no/such"},
+		{"\nservice a {\n socket = /tmp/a\n handler = { /no/such }\n}",
+		 "/no/such"},
+		{"\nservice a {\n socket = /tmp/a\n handler = { /tmp }\n}", "/tmp"},
+		{"\nservice a {\n socket = /tmp/a\n handler = { /etc/passwd }\n}",
+		 "/etc/passwd"},
+		{"\nservice a {\n socket = { /tmp/a, /tmp/b }\n " HANDLER "\n}",
+		 "unexpected"},
+		{"\nservice a {\n socket = \"/tmp/a\\400\"\n " HANDLER "\n}", "octal"},
+		{"\ndefaults x { }", "defaults"},
+	};
+	struct faults faults;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		check(load(rows[i][0], &faults) == NULL, "%s", rows[i][0]);
+		check(faults.errors > 0 && strstr(faults.text, rows[i][1]) != NULL,
+		      "%s: %s", rows[i][0], shown(faults.text));
+		check(strstr(faults.text, "conf:") != NULL, "%s: %s", rows[i][0],
+		      faults.text);
+		faults_free(&faults);
+	}
+}
+
+/* libconfuse's escapes in titles: no service is lost, and none is there twice. */
+static void test_titles(void **state)
+{
+	static const char *const titles[] = {"\"ec\\ho\"", "\"a\\tb\"",  "\"\\x61\"",
+					     "'a\\b'",     "\"a\\\nb\"", "'a'",
+					     "\"\\141\"",  "\"a\\0b\""};
+	struct faults faults;
+	char text[300];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(titles); i++) {
+		struct config *c;
+
+		snprintf(text, sizeof(text),
+			 "\nservice %s {\n socket = /tmp/a\n " HANDLER "\n}\n",
+			 titles[i]);
+		c = load(text, &faults);
+		check(c != NULL ? c->count == 1 : faults.errors > 0, "%s", text);
+		config_free(c);
+		faults_free(&faults);
+		snprintf(text + strlen(text), 100,
+			 "service a { socket = /tmp/b " HANDLER "\n}\n");
+		c = load(text, &faults);
+		check(c != NULL ? c->count == 2 && strcmp(c->services[0].name, "a") != 0
+				: faults.errors > 0,
+		      "%s", text);
+		config_free(c);
+		faults_free(&faults);
+	}
+}
+
+/* A config that is cut anywhere but between its statements is refused. */
+static void test_prefixes(void **state)
+{
+	static const char text[] =
+		"service one { socket = \"/tmp/1\" handler = { '/bin/true', \"}\" } "
+		"/* } */ environment = { 'A={', \"B=\\\"\" } }\x01"
+		"service 'two' { socket = /tmp/2 handler = { /bin/true } }";
+	struct faults faults;
+	char prefix[400];
+
+	(void)state;
+	for (size_t len = 0; len < sizeof(text); len++) {
+		bool whole = len == 0 || text[len] == '\x01' || text[len] == '\0';
+		struct config *c;
+
+		snprintf(prefix, sizeof(prefix), "%s /* here */ %.*s", user_line,
+			 (int)len, text);
+		if (strchr(prefix, '\x01') != NULL)
+			*strchr(prefix, '\x01') = '\n';
+		whole = whole || (len > 0 && text[len - 1] == '\x01');
+		c = config_parse(strdup(prefix), &faults);
+		check((c != NULL) == whole, "%s: %s", prefix, shown(faults.text));
+		assert_int_equal(faults.errors == 0, whole);
+		config_free(c);
+		faults_free(&faults);
+	}
+}
+
+static void test_globals(void **state)
+{
+	static const struct {
+		const char *text;
+		int level, facility;
+		int64_t stop;
+		const char *pid_file; /* NULL: not looked at */
+	} rows[] = {
+		{" ", LOG_INFO, LOG_DAEMON, 10 * NSEC_PER_SEC,
+		 RUNSTATEDIR "/udsd/udsd.pid"},
+		{"log-level = debug", LOG_DEBUG, LOG_DAEMON, 10 * NSEC_PER_SEC, NULL},
+		{"syslog-facility = local7", LOG_INFO, LOG_LOCAL7, 10 * NSEC_PER_SEC,
+		 NULL},
+		{"stop-timeout = 250ms", LOG_INFO, LOG_DAEMON, 250 * NSEC_PER_MSEC, NULL},
+		{"stop-timeout = 0", LOG_INFO, LOG_DAEMON, 0, NULL},
+		{"pid-file = '/a b'", LOG_INFO, LOG_DAEMON, 10 * NSEC_PER_SEC, "/a b"},
+		{"pid-file = ''", LOG_INFO, LOG_DAEMON, 10 * NSEC_PER_SEC, ""},
+		{"control-socket = ''", LOG_INFO, LOG_DAEMON, 10 * NSEC_PER_SEC, NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct faults faults;
+		struct config *c = load(rows[i].text, &faults);
+
+		check(c != NULL, "%s: %s", rows[i].text, shown(faults.text));
+		assert_int_equal(c->log_level, rows[i].level);
+		assert_int_equal(c->syslog_facility, rows[i].facility);
+		assert_int_equal(c->stop_timeout, rows[i].stop);
+		assert_true(rows[i].pid_file == NULL ||
+			    same(c->pid_file, rows[i].pid_file));
+		assert_int_equal(c->count, 0);
+		config_free(c);
+		faults_free(&faults);
+	}
+	expect("\npid-file = udsd.pid",
+	       "2 pid-file: \"udsd.pid\" must be an absolute path");
+	expect("\nsyslog-facility = x", "2 syslog-facility: \"x\" must be");
+}
+
+/* What a service does not say is taken from defaults, which may stand anywhere. */
+static void test_defaults(void **state)
+{
+	static const char service[] = "service a { socket = /tmp/a " HANDLER
+				      " nice = 1 environment = { 'A=own' } }\n"
+				      "service b { socket = /tmp/b " HANDLER " }\n";
+	static const char defaults[] =
+		"%s nice = 2 environment = { 'A=b', 'C=d' } rate = '3/1s' }\n";
+	const char *user = geteuid() == 0 ? "defaults { user = 0" : "defaults {";
+	char before[200], text[600];
+
+	(void)state;
+	snprintf(before, sizeof(before), defaults, user);
+	for (int i = 0; i < 2; i++) {
+		struct faults faults;
+		struct config *c;
+
+		snprintf(text, sizeof(text), "%s%s", i == 0 ? before : service,
+			 i == 0 ? service : before);
+		c = load(text, &faults);
+		check(c != NULL, "%s", shown(faults.text));
+		assert_int_equal(c->count, 2);
+		assert_string_equal(c->services[0].name, "a");
+		assert_int_equal(c->services[0].nice, 1);
+		assert_string_equal(c->services[0].environment[0], "A=own");
+		assert_null(c->services[0].environment[1]);
+		assert_int_equal(c->services[0].rate_burst, 3);
+		assert_string_equal(c->services[1].name, "b");
+		assert_int_equal(c->services[1].nice, 2);
+		assert_string_equal(c->services[1].environment[1], "C=d");
+		config_free(c);
+		faults_free(&faults);
+	}
+	expect("defaults {\n nice = 99\n umask = x\n}", "3 umask: \"x\"\n2 nice: \"99\"");
+	expect("\ndefaults { nice = 1 }\ndefaults { nice = 2 }", "3 defaults");
+	expect("defaults {\n socket = /tmp/a\n}", "2 unknown option socket in defaults");
+}
+
+/* Options of a service that no other test asks for together, and the handler's account. */
+static void test_service(void **state)
+{
+	struct faults faults;
+	struct config *c =
+		load("service a {\n socket = /tmp/a\n handler = { /bin/true }\n"
+		     " handler += { -v }\n}\n",
+		     &faults);
+	const struct service *s;
+
+	(void)state;
+	check(c != NULL, "%s", shown(faults.text));
+	s = &c->services[0];
+	assert_int_equal(s->account->uid, geteuid());
+	assert_int_equal(s->gid, getegid());
+	assert_string_equal(s->handler[1], "-v");
+	assert_null(s->handler[2]);
+	assert_true(s->enabled);
+	config_free(c);
+	faults_free(&faults);
+}
+
+static const struct {
+	const char *option;
+	unsigned more;     /* its value, counted from the ordinary user's own id */
+	bool root;         /* who runs it */
+	const char *error; /* NULL: fine */
+} identities[] = {
+	{"backlog", 0, false, NULL},
+	{"user", 0, false, NULL},
+	{"group", 0, false, NULL},
+	{"user", 1, false, "only root"},
+	{"group", 1, false, "only root"},
+	{"supplementary-groups", 1, false, "only root"},
+	{"backlog", 0, true, "user is missing"},
+	{"user", 0, true, NULL},
+	{"user", 1, true, NULL},
+	{"group", 1, true, "user is missing"},
+};
+
+/* Becomes an ordinary user if need be, and reads a config with these options: 0 if it met what was
+ * expected. */
+static int parse_as(bool root, const char *options, const char *error)
+{
+	struct faults faults;
+	struct config *c;
+	char *text;
+
+	if (!root && geteuid() == 0 &&
+	    (setresgid(54321, 54321, 54321) < 0 || setresuid(54321, 54321, 54321) < 0))
+		return 2;
+	if (asprintf(&text, "service a { socket = /tmp/a " HANDLER " %s }", options) < 0)
+		return 3;
+	c = config_parse(text, &faults);
+	if (error == NULL)
+		return c == NULL;
+	return c != NULL || strstr(faults.text, error) == NULL;
+}
+
+/* udsd that is not root runs handlers as itself; as root, a user must be said. */
+static void test_identity(void **state)
+{
+	unsigned own = geteuid() == 0 ? 54321 : geteuid();
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(identities); i++) {
+		char options[200];
+		int status;
+		pid_t pid;
+
+		if (identities[i].root && geteuid() != 0)
+			continue;
+		snprintf(options, sizeof(options), "%s = %u", identities[i].option,
+			 own + identities[i].more);
+		pid = fork();
+		if (pid == 0)
+			leave(parse_as(identities[i].root, options, identities[i].error));
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		check(status == 0, "%s as %s: %x", options,
+		      identities[i].root ? "root" : "user", (unsigned)status);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_faults),  cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_titles),  cmocka_unit_test(test_prefixes),
+		cmocka_unit_test(test_globals), cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_service), cmocka_unit_test(test_identity),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, scratch_close);
+}

@@ -1,0 +1,204 @@
+/*
+ * test_scoreboard.c: the shared table: its memory, and the line that ends a connection.
+ */
+#include "scoreboard.h"
+
+#include "capture.h"
+#include "cases.h"
+#include "clock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mman.h>
+
+static void test_create(void **state)
+{
+	struct scoreboard *board, *other;
+	int fd = -1;
+
+	(void)state;
+	board = scoreboard_create(&fd);
+	assert_non_null(board);
+	assert_int_equal(board->layout, SCOREBOARD_LAYOUT);
+	assert_int_equal(scoreboard_high(board), 0);
+	assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+	other = mmap(NULL, sizeof(*other), PROT_READ, MAP_SHARED, fd, 0);
+	assert_true(other != MAP_FAILED);
+	board->slots[SCOREBOARD_SLOTS - 1].pid = 4242;
+	assert_int_equal(other->slots[SCOREBOARD_SLOTS - 1].pid, 4242);
+	scoreboard_unmap(board);
+	assert_int_equal(other->slots[SCOREBOARD_SLOTS - 1].pid, 4242);
+	scoreboard_unmap(other);
+	close(fd);
+}
+
+/* Nobody can cut it under a reader, nor undo that. */
+static void test_sealed(void **state)
+{
+	struct scoreboard *board;
+	int fd = -1;
+
+	(void)state;
+	board = scoreboard_create(&fd);
+	assert_non_null(board);
+	assert_int_equal(fcntl(fd, F_GET_SEALS),
+			 F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+	assert_int_equal(ftruncate(fd, 0), -1);
+	assert_int_equal(errno, EPERM);
+	assert_int_equal(ftruncate(fd, sizeof(*board) + 1), -1);
+	scoreboard_unmap(board);
+	close(fd);
+}
+
+/* Tries to make one with a limit of this process; the errno, 0 if there is one. */
+static int try_limited(int resource, rlim_t value)
+{
+	struct rlimit old, lower;
+	struct scoreboard *board;
+	int fd = -1, error;
+
+	getrlimit((__rlimit_resource_t)resource, &old);
+	lower = (struct rlimit){value, old.rlim_max};
+	setrlimit((__rlimit_resource_t)resource, &lower);
+	board = scoreboard_create(&fd);
+	error = board != NULL ? 0 : errno;
+	setrlimit((__rlimit_resource_t)resource, &old);
+	return fd == -1 ? error : 0;
+}
+
+/* Without room for it there is none, and no descriptor is left. */
+static void test_no_room(void **state)
+{
+	int next = dup(0), again;
+
+	(void)state;
+	close(next);
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(try_limited(RLIMIT_NOFILE, 0), EMFILE);
+	assert_int_equal(try_limited(RLIMIT_FSIZE, 4096), EFBIG);
+	assert_int_equal(try_limited(RLIMIT_AS, 4096), ENOMEM);
+	signal(SIGXFSZ, SIG_DFL);
+	again = dup(0);
+	close(again);
+	assert_int_equal(again, next);
+}
+
+/* What it says of itself is never believed beyond its end. */
+static void test_high(void **state)
+{
+	static const struct {
+		uint32_t says, is;
+	} rows[] = {
+		{0, 0},         {1, 1},         {65535, 65535},
+		{65536, 65536}, {65537, 65536}, {UINT32_MAX, 65536},
+	};
+	struct scoreboard *board;
+	int fd = -1;
+
+	(void)state;
+	board = scoreboard_create(&fd);
+	assert_non_null(board);
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		board->high = rows[i].says;
+		assert_int_equal(scoreboard_high(board), rows[i].is);
+	}
+	scoreboard_unmap(board);
+	close(fd);
+}
+
+static void test_reject_name(void **state)
+{
+	(void)state;
+	assert_string_equal(reject_name(REJECT_RULE), "rule");
+	assert_string_equal(reject_name(REJECT_LIMIT), "limit");
+	assert_string_equal(reject_name(REJECT_USER_LIMIT), "user-limit");
+	assert_string_equal(reject_name(REJECT_RATE), "rate");
+}
+
+static const struct rusage usage = {
+	.ru_utime = {1, 999},
+	.ru_stime = {0, 2999},
+	.ru_maxrss = 1024,
+};
+
+static const struct {
+	int status;
+	const struct rusage *usage;
+	uint32_t expired;
+	const char *before, *after; /* of the line, around the duration */
+} closes[] = {
+	{0, &usage, 0, "6close service=s conn=17 pid=4242 status=exit:0 duration=",
+	 " user=1.000 system=0.002 maxrss-kib=1024"},
+	{3 << 8, NULL, 0,
+	 "6close service=s conn=17 pid=4242 status=exit:3 duration=", ""},
+	{SIGTERM, NULL, 1,
+	 "6close service=s conn=17 pid=4242 status=signal:TERM duration=",
+	 " reason=lifetime"},
+	{SIGSEGV | 0x80, &usage, 7,
+	 "6close service=s conn=17 pid=4242 status=signal:SEGV duration=",
+	 " user=1.000 system=0.002 maxrss-kib=1024 reason=lifetime"},
+	{SLOT_STATUS_UNKNOWN, NULL, 0,
+	 "6close service=s conn=17 pid=4242 status=unknown duration=", ""},
+};
+
+static void test_close(void **state)
+{
+	(void)state;
+	capture_open(LOG_INFO, NULL);
+	for (size_t i = 0; i < COUNT(closes); i++) {
+		struct slot slot = {.pid = 4242,
+				    .owner = 1,
+				    .conn = 17,
+				    .started = clock_now() - 12345 * NSEC_PER_MSEC,
+				    .expired = closes[i].expired};
+		size_t len = strlen(closes[i].before);
+		double duration = 0;
+		const char *line;
+		int end = 0;
+
+		slot_close(&slot, "s", closes[i].status, closes[i].usage);
+		assert_int_equal(slot.pid, 0);
+		line = capture_next();
+		check(strncmp(line, closes[i].before, len) == 0, "%s", line);
+		assert_int_equal(sscanf(line + len, "%lf%n", &duration, &end), 1);
+		check(duration >= 12.345 && duration < 60, "%s", line);
+		check(same(line + len + end, closes[i].after), "%s", line);
+		assert_string_equal(capture_next(), "");
+	}
+	capture_close();
+}
+
+/* A slot that its worker's user has written rubbish into makes a line, and is free again. */
+static void test_close_hostile(void **state)
+{
+	static const int64_t times[] = {INT64_MIN, INT64_MAX, -1, INT64_MAX - 999999999};
+
+	(void)state;
+	capture_open(LOG_INFO, NULL);
+	for (size_t i = 0; i < COUNT(times); i++) {
+		struct slot slot = {.pid = -77, .conn = UINT64_MAX, .started = times[i]};
+		const char *duration;
+
+		slot_close(&slot, "s", 0, NULL);
+		assert_int_equal(slot.pid, 0);
+		duration = strstr(capture_next(), " duration=");
+		assert_non_null(duration);
+		check(strspn(duration + 10, "-.0123456789") == strlen(duration + 10),
+		      "%s", duration);
+	}
+	capture_close();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_create),        cmocka_unit_test(test_sealed),
+		cmocka_unit_test(test_no_room),       cmocka_unit_test(test_high),
+		cmocka_unit_test(test_reject_name),   cmocka_unit_test(test_close),
+		cmocka_unit_test(test_close_hostile),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
