@@ -1,0 +1,534 @@
+#!/usr/bin/env python3
+"""Supervisor, worker and log process: their lives, deaths and privileges."""
+import os
+import signal
+import time
+
+import proc
+from harness import (
+    IS_ROOT,
+    USER,
+    Case,
+    crowd,
+    main,
+    needs,
+    needs_root,
+    read_to_end,
+    service,
+    wait_for,
+)
+
+# Answers each line on standard output, and tells of it on standard error.
+LINES = 'while read line; do echo "err $line" >&2; echo "out $line"; done\n'
+CAPABILITIES = ("CapInh", "CapPrm", "CapEff", "CapAmb")
+KEPT = "+chown,+kill,+setuid,+setgid,+dac_override"
+# 32 and 33 belong to the C library; KILL and STOP nobody can refuse.
+SIGNALS = sorted(set(range(1, 65)) - {9, 19, 32, 33})
+
+
+class Worker(Case):
+    def test_comes_with_the_first_client(self):
+        sup = self.serve([self.echo()])
+        self.assertEqual(sup.workers("s"), [])
+        self.assertEqual(proc.children(sup.pid), [sup.log_pid()])
+        sock = self.hello(sup.socket)
+        self.assertEqual(proc.children(sup.pid), sorted([sup.log_pid(), sup.worker("s")]))
+        handler = int(sup.wait_event("open")["pid"])
+        self.assertEqual(int(proc.stat(handler)[4]), sup.worker("s"))
+        sock.close()
+
+    def test_serves_many_clients(self):
+        sup = self.serve([self.echo()])
+        self.hello(sup.socket)
+        worker = sup.worker("s")
+        for _ in range(20):
+            self.assertEqual(self.talk(sup.socket, b"x"), b"hello\r\nx")
+        self.assertEqual(sup.workers("s"), [worker])
+
+    def test_each_service_has_its_own(self):
+        text = "".join(
+            service(name, socket=self.path(name), handler=[self.echo()])
+            for name in ("one", "two")
+        )
+        sup = self.udsd(text)
+        self.hello(self.path("one"))
+        self.assertEqual(len(sup.workers("one")), 1)
+        self.assertEqual(sup.workers("two"), [])
+        self.hello(self.path("two"))
+        self.assertNotEqual(sup.worker("one"), sup.worker("two"))
+
+    def test_goes_when_it_is_idle(self):
+        sup = self.serve([self.echo()], worker_idle="300ms")
+        sock = self.hello(sup.socket)
+        first = sup.worker("s")
+        time.sleep(1)
+        self.assertEqual(sup.workers("s"), [first], "it has a connection")
+        self.round_trip(sock)
+        sock.close()
+        started = time.monotonic()
+        wait_for(lambda: not sup.workers("s"))
+        self.assertGreater(time.monotonic() - started, 0.2)
+        self.assertEqual(sup.events("worker"), [])
+        self.hello(sup.socket)
+        self.assertNotEqual(sup.worker("s"), first)
+        self.assertEqual(int(sup.wait_events(2, "open")[1]["conn"]), 2)
+
+    def test_nobody_is_lost_when_it_goes(self):
+        sup = self.serve([self.echo()], worker_idle="1ms")
+        for number in range(100):
+            time.sleep(number % 10 * 0.0005)
+            self.assertEqual(self.talk(sup.socket, b"x"), b"hello\r\nx")
+
+    def test_holds_few_descriptors(self):
+        text = "".join(
+            service(name, socket=self.path(name), handler=[self.echo()])
+            for name in ("one", "two", "three")
+        )
+        sup = self.udsd(text)
+        socks = [self.hello(self.path("one")) for _ in range(10)]
+        self.hello(self.path("two"))
+        self.assertLess(len(proc.fds(sup.pid)), 40)
+        if IS_ROOT:
+            worker = sup.worker("one")
+            wait_for(lambda: len(proc.fds(worker)) <= 12, what="few descriptors")
+            names = proc.unix_sockets()
+            paths = {
+                names.get(what[len("socket:[") : -1])
+                for what in proc.fds(worker).values()
+            }
+            self.assertIn(self.path("one"), paths)
+            self.assertFalse(paths & {self.path("two"), self.path("three")})
+        del socks
+
+    def test_sits_still_while_nothing_happens(self):
+        sup = self.serve([self.echo()])
+        socks = [self.hello(sup.socket) for _ in range(5)]
+        family = [sup.pid, sup.log_pid(), sup.worker("s")]
+        time.sleep(0.3)
+        before = [proc.cpu_seconds(pid) for pid in family]
+        time.sleep(1)
+        self.assertEqual([proc.cpu_seconds(pid) for pid in family], before)
+        del socks
+
+
+class Death(Case):
+    def queue_behind_a_stopped_worker(self, sup, count):
+        """So many clients that the worker, stopped, cannot have accepted."""
+        worker = sup.worker("s")
+        os.kill(worker, signal.SIGSTOP)
+        wait_for(lambda: proc.state(worker) in ("T", None, "Z"))
+        socks = [self.connect(sup.socket) for _ in range(count)]
+        for number, sock in enumerate(socks):
+            sock.sendall(b"%d" % number)
+        return worker, socks
+
+    def assert_all_served(self, socks):
+        for number, sock in enumerate(socks):
+            self.assertEqual(self.receive(sock, 7), b"hello\r\n")
+            self.assertEqual(self.receive(sock, len(b"%d" % number)), b"%d" % number)
+            self.round_trip(sock)
+
+    def test_the_next_worker_serves_all_who_are_queued(self):
+        sup = self.serve([self.echo()])
+        self.hello(sup.socket).close()
+        worker, socks = self.queue_behind_a_stopped_worker(sup, 30)
+        try:
+            os.kill(worker, signal.SIGKILL)
+        except ProcessLookupError:  # the supervisor has been faster
+            pass
+        self.assert_all_served(socks)
+        self.assertNotEqual(sup.worker("s"), worker)
+        self.assertEqual(sup.wait_event("worker")["pid"], str(worker))
+        self.assertEqual(sup.events("worker")[0]["status"], "signal:KILL")
+
+    def test_a_stopped_worker_is_replaced(self):
+        sup = self.serve([self.echo()])
+        held = self.hello(sup.socket)
+        worker, socks = self.queue_behind_a_stopped_worker(sup, 10)
+        self.assert_all_served(socks)
+        self.assertFalse(proc.is_alive(worker))
+        self.round_trip(held)
+
+    def test_each_kill_costs_one_client_at_most(self):
+        sup = self.serve([self.echo()])
+        self.hello(sup.socket).close()
+        done = []
+
+        def client(number):
+            answer = self.talk(sup.socket, b"%d" % number)
+            done.append(number)
+            return answer
+
+        def killer():
+            kills = 0
+            while len(done) < 280:
+                for pid in sup.workers("s"):
+                    os.kill(pid, signal.SIGKILL)
+                    kills += 1
+                time.sleep(0.05)
+            return kills
+
+        results = crowd(21, 301, lambda number: client(number) if number else killer())
+        kills = results.pop(0)
+        wrong = [
+            result
+            for number, result in enumerate(results, 1)
+            if result != b"hello\r\n%d" % number
+        ]
+        self.assertGreater(kills, 2)
+        self.assertLessEqual(len(wrong), kills, wrong)
+
+    def test_handlers_go_on(self):
+        sup = self.serve([self.script("lines", LINES)])
+        held = [self.connect(sup.socket) for _ in range(3)]
+
+        def exchange(word):
+            for number, sock in enumerate(held, 1):
+                text = b"%s %d\n" % (word, number)
+                sock.sendall(text)
+                self.assertEqual(self.receive(sock, len(text) + 4), b"out " + text)
+
+        exchange(b"before")
+        worker = sup.worker("s")
+        os.kill(worker, signal.SIGKILL)
+        sup.wait_event("worker")
+        exchange(b"after")
+        for number in (1, 2, 3):
+            sup.wait_event("stderr", text="err after %d" % number)
+        for sock in held:
+            sock.close()
+        closed = sup.wait_events(3, "close")
+        self.assertEqual({event["conn"] for event in closed}, {"1", "2", "3"})
+        self.assertEqual(
+            {event["pid"] for event in closed},
+            {event["pid"] for event in sup.events("open")},
+        )
+        self.assertEqual({event["status"] for event in closed}, {"exit:0"})
+
+    def test_handlers_that_flood_stderr_do_not_die_with_the_worker(self):
+        sup = self.serve(
+            [
+                self.script(
+                    "flood", "for i in 1 2 3 4 5 6 7 8; do seq 20000 >&2; echo $i; done"
+                )
+            ]
+        )
+        sock = self.connect(sup.socket)
+        self.assertEqual(self.receive(sock, 2), b"1\n")
+        os.kill(sup.worker("s"), signal.SIGKILL)
+        self.assertEqual(read_to_end(sock), b"2\n3\n4\n5\n6\n7\n8\n")
+        self.assertEqual(sup.wait_event("close")["status"], "exit:0")
+
+    def test_conn_numbers_go_on_after_a_death(self):
+        sup = self.serve([self.echo()])
+        for number in range(1, 4):
+            self.hello(sup.socket)
+            self.assertEqual(sup.wait_events(number, "open")[-1]["conn"], str(number))
+            os.kill(sup.worker("s"), signal.SIGKILL)
+            sup.wait_events(number, "worker")
+
+    def test_live_handlers_of_a_dead_worker_still_count(self):
+        sup = self.serve([self.echo()], max_connections=2)
+        held = [self.hello(sup.socket) for _ in range(2)]
+        os.kill(sup.worker("s"), signal.SIGKILL)
+        sup.wait_event("worker")
+        third = self.connect(sup.socket, timeout=0.6)
+        with self.assertRaises(OSError):
+            third.recv(7)
+        held[0].close()
+        third.settimeout(5)
+        self.assertEqual(self.receive(third, 7), b"hello\r\n")
+
+    def test_the_log_process_comes_again(self):
+        sup = self.serve([self.echo()])
+        first = sup.log_pid()
+        for sign in (signal.SIGKILL, signal.SIGSTOP):
+            self.hello(sup.socket).close()
+            os.kill(first, sign)
+            second = wait_for(
+                lambda old=first: [pid for pid in sup.named("udsd: log") if pid != old],
+                what="a new log process",
+            )[0]
+            count = len(sup.events("close"))
+            self.assertEqual(self.talk(sup.socket, b"x"), b"hello\r\nx")
+            sup.wait_events(count + 1, "close")
+            first = second
+
+    def test_when_the_supervisor_dies_handlers_finish(self):
+        sup = self.serve([self.script("lines", LINES)])
+        self.kept.add(sup.socket)
+        sock = self.connect(sup.socket)
+        sock.sendall(b"a\n")
+        self.assertEqual(self.receive(sock, 6), b"out a\n")
+        family = sup.family()
+        self.assertEqual(len(family), 4)
+        sup.kill(signal.SIGKILL)
+        sup.wait()
+        wait_for(lambda: self.is_refused(sup.socket), what="the end of listening")
+        for _ in range(3):
+            sock.sendall(b"b\n")
+            self.assertEqual(self.receive(sock, 6), b"out b\n")
+            time.sleep(0.1)
+        sock.close()
+        wait_for(lambda: not any(map(proc.is_alive, family)), what="all to end")
+        self.assertGreaterEqual(len(sup.events("close", status="exit:0")), 1)
+
+    def is_refused(self, path):
+        try:
+            self.connect(path)
+        except ConnectionRefusedError:
+            return True
+        return False
+
+    def test_when_the_supervisor_dies_all_idle_processes_go(self):
+        text = "".join(
+            service(name, socket=self.path(name), handler=[self.echo()])
+            for name in ("one", "two")
+        )
+        sup = self.udsd(text)
+        self.kept.update(sup.sockets)
+        for path in sup.sockets:
+            self.talk(path, b"x")
+        family = sup.family()
+        sup.kill(signal.SIGKILL)
+        sup.wait()
+        wait_for(lambda: not any(map(proc.is_alive, family)), what="all to end")
+
+
+class Leaks(Case):
+    """What comes and goes leaves nothing in the processes that stay."""
+
+    def descriptors(self, sup):
+        pids = [sup.pid] + ([sup.log_pid()] if IS_ROOT else [])
+        return [len(proc.fds(pid)) for pid in pids]
+
+    def check(self, sup, end_worker):
+        """Counts are the same after one worker and after many."""
+        self.hello(sup.socket).close()
+        end_worker()
+        wait_for(lambda: not sup.workers("s"))
+        time.sleep(0.1)
+        before = self.descriptors(sup)
+        for _ in range(20):
+            self.hello(sup.socket).close()
+            end_worker()
+            wait_for(lambda: not sup.workers("s"))
+        wait_for(lambda: self.descriptors(sup) == before, what="the same descriptors")
+
+    def test_workers_that_idle_leave_no_descriptors(self):
+        sup = self.serve([self.echo()], worker_idle="20ms")
+        self.check(sup, lambda: None)
+
+    def test_workers_that_die_leave_no_descriptors(self):
+        sup = self.serve([self.echo()])
+        self.check(sup, lambda: self.kill_worker(sup))
+
+    def kill_worker(self, sup):
+        sup.wait_events(len(sup.events("open")), "close")
+        for pid in sup.workers("s"):
+            os.kill(pid, signal.SIGKILL)
+
+    def test_lines_of_a_worker_that_dies_are_not_lost(self):
+        sup = self.serve([self.echo()])
+        socks = [self.hello(sup.socket) for _ in range(60)]
+        os.kill(sup.worker("s"), signal.SIGKILL)
+        for sock in socks:
+            sock.close()
+        for verb in ("open", "close"):
+            numbers = [int(event["conn"]) for event in sup.wait_events(60, verb)]
+            self.assertEqual(sorted(numbers), list(range(1, 61)))
+
+
+class Orders(Case):
+    """What the service's user, that is also any handler, can do to a worker."""
+
+    SEND = "import os, sys\nfor n in eval(sys.argv[2]): os.kill(int(sys.argv[1]), n)"
+    PEEK = (
+        "import os, sys\n"
+        "for name in 'fd', 'environ', 'maps', 'mem', 'cwd', 'exe':\n"
+        "    path = '/proc/%s/%s' % (sys.argv[1], name)\n"
+        "    try:\n"
+        "        os.listdir(path) if name == 'fd' else os.readlink(path) \\\n"
+        "            if name in ('cwd', 'exe') else open(path, 'rb').read(1)\n"
+        "        print(name)\n"
+        "    except PermissionError:\n"
+        "        pass\n"
+    )
+
+    def test_signals_do_nothing(self):
+        sup = self.serve([self.echo()])
+        held = self.hello(sup.socket)
+        worker = sup.worker("s")
+        done = self.run_as_user(self.SEND, worker, SIGNALS)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        for _ in range(5):
+            self.assertEqual(self.talk(sup.socket, b"x"), b"hello\r\nx")
+        self.round_trip(held)
+        self.assertEqual(sup.workers("s"), [worker])
+        self.assertEqual(sup.events("worker"), [])
+        held.close()
+        sup.wait_events(6, "close", status="exit:0")
+
+    def test_signals_do_nothing_to_the_log_process(self):
+        sup = self.serve([self.echo()])
+        log = sup.log_pid()
+        for number in SIGNALS:
+            os.kill(log, number)
+        self.assertEqual(self.talk(sup.socket, b"x"), b"hello\r\nx")
+        sup.wait_event("close")
+        self.assertEqual(sup.log_pid(), log)
+
+    def test_other_signals_do_not_end_the_supervisor(self):
+        sup = self.serve([self.echo()])
+        held = self.hello(sup.socket)
+        for name in (
+            "HUP",
+            "USR1",
+            "USR2",
+            "PIPE",
+            "ALRM",
+            "CHLD",
+            "CONT",
+            "WINCH",
+            "IO",
+        ):
+            sup.kill(getattr(signal, "SIG" + name))
+            time.sleep(0.02)
+            self.assertEqual(self.talk(sup.socket, b"x"), b"hello\r\nx", name)
+        self.round_trip(held)
+        self.assertIsNone(sup.poll())
+
+    @needs_root
+    def test_the_user_cannot_signal_the_others(self):
+        sup = self.serve([self.echo()])
+        for pid in (sup.pid, sup.log_pid()):
+            self.assertIn("PermissionError", self.run_as_user(self.SEND, pid, [0]).stderr)
+
+    def test_a_worker_cannot_be_looked_into(self):
+        sup = self.serve([self.echo()])
+        self.hello(sup.socket)
+        done = self.run_as_user(self.PEEK, sup.worker("s"))
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+
+    def test_a_handler_can_be_looked_into(self):
+        sup = self.serve([self.echo()])
+        self.hello(sup.socket)
+        done = self.run_as_user(self.PEEK, sup.wait_event("open")["pid"])
+        self.assertIn("fd", done.stdout.split())
+
+    def test_signals_between_handlers_and_worker_lose_no_close_line(self):
+        sup = self.serve(["/bin/sh", "-c", "kill -CHLD $PPID; kill -TERM $$"])
+        for _ in range(10):
+            self.talk(sup.socket)
+        sup.wait_events(10, "close", status="signal:TERM")
+
+
+class Privileges(Case):
+    def assert_identity(self, status, uid, gid, groups):
+        self.assertEqual(status["Uid"].split(), [str(uid)] * 4)
+        self.assertEqual(status["Gid"].split(), [str(gid)] * 4)
+        self.assertEqual(sorted(map(int, status["Groups"].split())), sorted(groups))
+
+    @needs_root
+    def test_a_worker_drops_them_for_good(self):
+        for values, gid, groups in (
+            ({}, USER.pw_gid, {USER.pw_gid}),
+            ({"group": "daemon"}, 1, None),
+            ({"supplementary_groups": []}, USER.pw_gid, set()),
+            ({"supplementary_groups": ["bin", "sys"]}, USER.pw_gid, {2, 3}),
+        ):
+            with self.subTest(values=values):
+                sup = self.serve([self.echo()], **values)
+                self.hello(sup.socket)
+                pids = sup.worker("s"), int(sup.wait_event("open")["pid"])
+                for pid in pids:
+                    status = proc.status(pid)
+                    own = (
+                        groups
+                        if groups is not None
+                        else set(map(int, status["Groups"].split())) - {0}
+                    )
+                    self.assert_identity(status, USER.pw_uid, gid, own)
+                    for name in CAPABILITIES:
+                        self.assertEqual(int(status[name], 16), 0, name)
+                    self.assertEqual(status["NoNewPrivs"], "1")
+
+    @needs_root
+    @needs("setpriv")
+    def test_a_worker_drops_inherited_ones_too(self):
+        """Ambient capabilities, keep-caps and groups of whoever started udsd."""
+        text = service(
+            "s", socket=self.path("s"), handler=[self.echo()], no_new_privileges=False
+        )
+        sup = self.udsd(
+            text,
+            wrapper=[
+                "setpriv",
+                "--inh-caps=" + KEPT,
+                "--ambient-caps=" + KEPT,
+                "--groups=0,1,2,3",
+            ],
+        )
+        self.hello(self.path("s"))
+        for pid in (sup.worker("s"), int(sup.wait_event("open")["pid"])):
+            status = proc.status(pid)
+            for name in CAPABILITIES:
+                self.assertEqual(int(status[name], 16), 0, name)
+            self.assert_identity(status, USER.pw_uid, USER.pw_gid, {USER.pw_gid})
+
+    @needs_root
+    def test_root_may_be_named(self):
+        sup = self.serve([self.echo()], user="root")
+        self.hello(sup.socket)
+        self.assert_identity(proc.status(sup.wait_event("open")["pid"]), 0, 0, {0})
+
+    def test_an_ordinary_user_stays_who_it_is(self):
+        uid, gid = (USER.pw_uid, USER.pw_gid) if IS_ROOT else (os.geteuid(), os.getegid())
+        sup = self.serve([self.echo()])
+        self.hello(sup.socket)
+        for pid in (sup.worker("s"), sup.wait_event("open")["pid"]):
+            status = proc.status(pid)
+            self.assertEqual(status["Uid"].split(), [str(uid)] * 4)
+            self.assertEqual(status["Gid"].split(), [str(gid)] * 4)
+
+    @needs_root
+    def test_a_worker_is_in_its_services_directory(self):
+        sup = self.serve([self.echo()], directory="/tmp", nice=4, umask="077")
+        self.hello(sup.socket)
+        worker = sup.worker("s")
+        self.assertEqual(os.readlink("/proc/%d/cwd" % worker), "/tmp")
+        self.assertEqual(proc.stat(worker)[19], "4")
+        self.assertEqual(proc.status(worker)["Umask"], "0077")
+
+
+class Reaping(Case):
+    def zombies(self, sup):
+        return [pid for pid in sup.family() if proc.state(pid) == "Z"]
+
+    def test_no_zombies_after_a_burst(self):
+        sup = self.serve(["/bin/true"], max_connections=200)
+        crowd(20, 200, lambda _: self.talk(sup.socket))
+        sup.wait_events(200, "close", timeout=10)
+        wait_for(lambda: not self.zombies(sup), 1, "zombies to go")
+
+    def test_what_handlers_leave_behind_is_reaped_quietly(self):
+        sup = self.serve([self.script("h", "sleep 0.2 & exit 0")])
+        for _ in range(5):
+            self.talk(sup.socket)
+        sup.wait_events(5, "close", status="exit:0")
+        wait_for(lambda: len(sup.family()) == 3, 3, "orphans to be reaped")
+        self.assertEqual(sup.events("worker"), [])
+
+    def test_zombies_of_a_dead_worker_are_reaped(self):
+        sup = self.serve([self.echo()])
+        held = [self.hello(sup.socket) for _ in range(5)]
+        sup.wait_events(5, "open")
+        os.kill(sup.worker("s"), signal.SIGKILL)
+        for sock in held:
+            sock.close()
+        sup.wait_events(5, "close")
+        wait_for(lambda: not self.zombies(sup), 1, "zombies to go")
+
+
+if __name__ == "__main__":
+    main()
