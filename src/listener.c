@@ -89,16 +89,15 @@ static void lock_directory(int dir)
  * Asked from within the directory: its path may lead elsewhere by now. */
 static int is_served(int dir, const char *name)
 {
-	struct sockaddr_un sun;
-	socklen_t len = fill_address(name, &sun);
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	int rc;
+	int rc = snprintf(sun.sun_path, sizeof(sun.sun_path), "./%s", name);
 
 	if (fd < 0)
 		return -1;
-	rc = fchdir(dir);
+	rc = rc < (int)sizeof(sun.sun_path) ? fchdir(dir) : -1;
 	if (rc == 0)
-		rc = connect(fd, (const struct sockaddr *)&sun, len);
+		rc = connect(fd, (const struct sockaddr *)&sun, sizeof(sun));
 	if (chdir("/") < 0)
 		rc = -1;
 	if (rc == 0 || errno == EPROTOTYPE)
@@ -198,23 +197,6 @@ static int own_path(const struct service *s, struct listener *l, int dir,
 	return rc;
 }
 
-/* Binds with the mode: fchmod() on an unbound socket is what bind() gives the path. */
-static int bind_path(const struct service *s, struct listener *l,
-		     const struct sockaddr_un *sun, socklen_t len, const char **step)
-{
-	mode_t old;
-	int rc;
-
-	*step = "set the mode";
-	if (fchmod(l->fd, s->socket_mode) < 0)
-		return -1;
-	*step = "bind";
-	old = umask(0);
-	rc = bind(l->fd, (const struct sockaddr *)sun, len);
-	umask(old);
-	return rc;
-}
-
 static int open_path(const struct service *s, struct listener *l,
 		     const struct sockaddr_un *sun, socklen_t len, const char **step)
 {
@@ -229,7 +211,10 @@ static int open_path(const struct service *s, struct listener *l,
 	if (dir < 0)
 		return -1;
 	lock_directory(dir);
-	if (clear_path(dir, name, step) < 0 || bind_path(s, l, sun, len, step) < 0)
+	if (clear_path(dir, name, step) < 0)
+		goto out;
+	*step = "bind";
+	if (bind(l->fd, (const struct sockaddr *)sun, len) < 0)
 		goto out;
 	rc = own_path(s, l, dir, name, step);
 	if (rc == 0) {

@@ -406,8 +406,8 @@ class Rate(Case):
     @needs_root
     def test_a_thousand_users(self):
         """More than are remembered at once are served; the ones seen last are remembered."""
-        sup = self.serve([self.echo()], rate="1/1h", socket_mode="0666", reject_message="no",
-                         max_connections=4)
+        sup = self.serve(["/bin/sh", "-c", "printf 'hello\\r\\n'; exec cat"], rate="1/1h",
+                         socket_mode="0666", reject_message="no", max_connections=4)
 
         def all_of_them():
             told = []

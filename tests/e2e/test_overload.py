@@ -8,12 +8,12 @@ import shutil
 import socket
 import time
 
-from harness import IS_ROOT, Case, config, main, read_to_end, service, wait_for
+from harness import IS_ROOT, SANITIZED, Case, config, main, read_to_end, service, wait_for
 from more import Faults, Who, as_user, cpu_seconds, is_gone, is_silent, kill_worker, visit
 
 SHARE = 0.02                            # of a CPU, while it lasts
 WATCH = 0.6                             # seconds for which it is measured
-BACK = 0.25                             # seconds to normal service after it
+BACK = 0.25 * (4 if SANITIZED else 1)   # seconds to normal service after it
 CLIENTS = 10
 
 

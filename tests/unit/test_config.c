@@ -330,6 +330,9 @@ static void test_identity(void **state)
 
 		if (identities[i].root && geteuid() != 0)
 			continue;
+		if (geteuid() != 0)
+			own = strstr(identities[i].option, "group") != NULL ? getegid()
+									    : geteuid();
 		snprintf(options, sizeof(options), "%s = %u", identities[i].option,
 			 own + identities[i].more);
 		pid = fork();
