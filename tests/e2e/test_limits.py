@@ -369,18 +369,18 @@ class Rate(Case):
         return [visit(sup.socket) for _ in range(count)]
 
     def test_burst_and_refill(self):
-        """3/2s: three at once, then one every two thirds of a second."""
-        sup = self.serve([self.echo()], rate="3/2s", reject_message="slowly")
+        """3/6s: three at once, then one every two seconds."""
+        sup = self.serve([self.light_echo()], rate="3/6s", reject_message="slowly")
         started = time.monotonic()
         self.assertEqual(self.visits(sup, 6), [b"hello\r\n"] * 3 + [b"slowly"] * 3)
-        self.assertLess(time.monotonic() - started, 0.6, "too slow a machine to tell")
+        self.assertLess(time.monotonic() - started, 1.9, "too slow a machine to tell")
         for number in (1, 2):
-            wait_for(lambda: visit(sup.socket) == b"hello\r\n", 3)
+            wait_for(lambda: visit(sup.socket) == b"hello\r\n", 4)
             took = time.monotonic() - started
-            self.assertGreater(took, number * 2 / 3 - 0.05)
-            self.assertLess(took, number * 2 / 3 + 0.4)
+            self.assertGreater(took, number * 2 - 0.05)
+            self.assertLess(took, number * 2 + 1)
             self.assertEqual(visit(sup.socket), b"slowly")
-        full = started + (3 + 2) * 2 / 3 + 0.1
+        full = started + (3 + 2) * 2 + 0.1
         time.sleep(max(0, full - time.monotonic()))
         self.assertEqual(self.visits(sup, 5), [b"hello\r\n"] * 3 + [b"slowly"] * 2)
         self.assertEqual({line["reason"] for line in sup.events("reject")}, {"rate"})
