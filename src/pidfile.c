@@ -76,6 +76,11 @@ int pidfile_take(const char *path)
 		close(fd);
 		fd = open_locked(path);
 	}
+	if (fd >= 0 && !is_at(fd, path)) { /* replaced each time */
+		close(fd);
+		errno = EWOULDBLOCK;
+		fd = -1;
+	}
 	if (fd < 0)
 		return -1;
 	if (ftruncate(fd, 0) == 0 && dprintf(fd, "%d\n", getpid()) > 0)
