@@ -117,7 +117,7 @@ static void start_failed(struct worker *w, int fd, uint32_t conn, const char *st
 	struct slot *slot = table_slot(&w->table, conn);
 
 	if (handler_is_busy(errno)) {
-		atomic_store(&slot->pid, SLOT_RESERVED);
+		atomic_store(&slot->pid, slot_reserved(w->pid));
 		overload_busy(&w->overload, "spawn", errno, w->now);
 		w->held = fd;
 		w->held_conn = conn;
@@ -249,6 +249,7 @@ void client_accept(struct worker *w)
 	} else if (errno == EINVAL) { /* somebody shut the socket down */
 		overload_failed(&w->overload, w->service->socket, 0, "accept", errno,
 				w->now);
+		w->shut = true;
 	} else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
 		overload_busy(&w->overload, "accept", errno, w->now);
 	}

@@ -25,19 +25,6 @@ static void put_string(FILE *f, const char *s, size_t len)
 	fputc('\'', f);
 }
 
-/* A path as the user meant it: relative to where we are. */
-static void put_path(FILE *f, const char *path)
-{
-	char *cwd = *path != '/' && *path != '@' ? getcwd(NULL, 0) : NULL;
-	char *full = NULL;
-
-	if (cwd != NULL && asprintf(&full, "%s/%s", cwd, path) >= 0)
-		path = full;
-	put_string(f, path, strlen(path));
-	free(full);
-	free(cwd);
-}
-
 static bool is_list(const char *name, size_t len)
 {
 	for (const struct setting *t = settings; t->name != NULL; t++)
@@ -106,9 +93,9 @@ char *command_config(char *const *options, size_t count, char *const *argv)
 	if (f == NULL)
 		return NULL;
 	fprintf(f, "pid-file = ''\nservice '%s' {\nsocket = ", name_of(argv[1]));
-	put_path(f, argv[0]);
+	put_string(f, argv[0], strlen(argv[0]));
 	fputs("\nhandler = { ", f);
-	put_path(f, argv[1]);
+	put_string(f, argv[1], strlen(argv[1]));
 	for (size_t i = 2; argv[i] != NULL; i++) {
 		fputs(", ", f);
 		put_string(f, argv[i], strlen(argv[i]));

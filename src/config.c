@@ -42,6 +42,8 @@ static void apply(struct config *c, struct service *s, const struct setting *set
 		return;
 	if (line == 0)
 		x.text = setting->fallback;
+	else if (setting->accepting)
+		s->accepting = setting->name;
 	error = setting->set(&x);
 	if (setting->place != 0)
 		*(struct place *)(void *)((char *)s + setting->place) =
@@ -58,6 +60,7 @@ static void apply_all(struct config *c, struct service *s, const struct section 
 	s->socket_owner = (uid_t)-1;
 	s->socket_group = s->gid = (gid_t)-1;
 	s->log_level = -1;
+	s->stderr_kind = STDERR_DEFAULT;
 	for (const struct setting *t = settings; t->name != NULL; t++)
 		apply(c, s, t, own, defaults, faults);
 }

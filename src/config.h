@@ -22,6 +22,7 @@ enum stderr_kind {
 	STDERR_NULL,
 	STDERR_CLIENT,
 	STDERR_FILE,
+	STDERR_DEFAULT, /* while a config is read */
 };
 
 struct limit_setting {
@@ -42,6 +43,9 @@ struct service {
 	char *name;
 	struct place at, socket_at, handler_at, directory_at;
 	bool enabled;
+	bool wait; /* the handler accepts */
+	const char *
+		accepting; /* an option that was given and needs udsd to accept; NULL: none */
 	/* the socket */
 	char *socket;       /* absolute path, or @name */
 	int type;           /* SOCK_STREAM, SOCK_SEQPACKET */

@@ -24,6 +24,7 @@
 #define SPAWN_TIMEOUT 10 /* seconds */
 #define STACK_BYTES 65536
 #define FIXED 11        /* variables of every service */
+#define LISTEN_FD 3     /* where sd_listen_fds(3) looks */
 #define VALUE_BYTES 320 /* of a variable that changes */
 
 /* The variables that differ from connection to connection. */
@@ -108,15 +109,23 @@ static bool add_fixed(const struct service *s, char **env, size_t *n)
 	return true;
 }
 
-static bool build_environment(struct handler *h)
+/* What does not change, with room for `more` entries and NULL; *n is their number. */
+static bool build_fixed(struct handler *h, size_t more, size_t *n)
 {
 	const struct service *s = h->service;
-	size_t own = 0, n = 0;
+	size_t own = 0;
 
 	while (s->environment != NULL && s->environment[own] != NULL)
 		own++;
-	h->env = calloc(own + FIXED + VARIABLES + 1, sizeof(*h->env));
-	if (h->env == NULL || !add_own(s, h->env, &n) || !add_fixed(s, h->env, &n))
+	h->env = calloc(own + FIXED + more + 1, sizeof(*h->env));
+	return h->env != NULL && add_own(s, h->env, n) && add_fixed(s, h->env, n);
+}
+
+static bool build_environment(struct handler *h)
+{
+	size_t n = 0;
+
+	if (!build_fixed(h, VARIABLES, &n))
 		return false;
 	for (int i = 0; i < VARIABLES; i++) {
 		strcpy(h->value[i], prefixes[i]);
@@ -266,9 +275,6 @@ static int child_prepare(struct child *c)
 {
 	const uint64_t none = 0; /* the kernel's signal set */
 
-	c->step = "process group";
-	if (setpgid(0, 0) < 0)
-		return -1;
 	c->step = "standard input and output";
 	if (dup2(c->fd, STDIN_FILENO) < 0 || dup2(c->fd, STDOUT_FILENO) < 0)
 		return -1;
@@ -283,7 +289,8 @@ __attribute__((no_sanitize("address"))) static int child_main(void *arg)
 {
 	struct child *c = arg;
 
-	if (child_prepare(c) == 0) {
+	c->step = "process group";
+	if (setpgid(0, 0) == 0 && child_prepare(c) == 0) {
 		c->step = "execute";
 		execve(c->service->handler[0], c->service->handler, c->env);
 	}
@@ -315,6 +322,33 @@ int handler_spawn(struct handler *h, const struct handler_call *call, const char
 	while (pid >= 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
 	errno = saved;
+	return -1;
+}
+
+int handler_become(const struct service *s, int listener, const char **step)
+{
+	struct handler h = {.service = s};
+	struct child c = {.service = s, .fd = listener, .step = "memory"};
+	char pid[32], names[80];
+	size_t n = 0;
+	int rc = -1;
+
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	snprintf(names, sizeof(names), "%s", s->name);
+	if (build_fixed(&h, 3, &n) && add_pair(h.env, &n, "LISTEN_FDS", 10, "1") &&
+	    add_pair(h.env, &n, "LISTEN_PID", 10, pid) &&
+	    add_pair(h.env, &n, "LISTEN_FDNAMES", 14, names))
+		rc = child_prepare(&c);
+	if (rc == 0) {
+		c.step = "listening socket";
+		rc = dup2(STDIN_FILENO, LISTEN_FD) < 0 ? -1 : 0;
+	}
+	if (rc == 0) {
+		c.step = "execute";
+		execve(s->handler[0], s->handler, h.env);
+	}
+	*step = c.step;
+	free(h.env); /* its strings go with the process */
 	return -1;
 }
 

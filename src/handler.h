@@ -41,6 +41,11 @@ char *const *handler_environment(struct handler *handler,
 int handler_spawn(struct handler *handler, const struct handler_call *call,
 		  const char **step);
 
+/* Becomes the handler of a service with wait = true: the listening socket is its standard input and
+ * output and descriptor 3. The caller is the leader of a session, else as above. Returns only when
+ * it fails: -1, errno and *step. */
+int handler_become(const struct service *service, int listener, const char **step);
+
 /* Whether an error of handler_spawn() is want of resources, to be tried again. */
 bool handler_is_busy(int error);
 

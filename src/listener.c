@@ -7,16 +7,14 @@
  */
 #include "listener.h"
 
-#include "clock.h"
+#include "place.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/sockios.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -31,8 +29,15 @@
 # define SO_PASSRIGHTS 83
 #endif
 
-#define LOCK_TIMEOUT \
- NSEC_PER_SEC /* others may hold the lock for ever: it is only a courtesy */
+/* Closes what is open, and keeps errno. */
+static void close_kept(int fd)
+{
+	int saved = errno;
+
+	if (fd >= 0)
+		close(fd);
+	errno = saved;
+}
 
 static socklen_t fill_address(const char *socket, struct sockaddr_un *sun)
 {
@@ -44,94 +49,6 @@ static socklen_t fill_address(const char *socket, struct sockaddr_un *sun)
 		sun->sun_path[0] = '\0';
 	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len +
 			   (*socket != '@'));
-}
-
-int listener_make_parents(const char *path, mode_t mode)
-{
-	mode_t old = umask(0);
-	char dir[PATH_MAX];
-	int rc = 0;
-
-	snprintf(dir, sizeof(dir), "%s", path);
-	for (char *c = strchr(dir + 1, '/'); c != NULL && rc == 0;
-	     c = strchr(c + 1, '/')) {
-		*c = '\0';
-		if (mkdir(dir, mode) < 0 && errno != EEXIST && access(dir, F_OK) < 0)
-			rc = -1;
-		*c = '/';
-	}
-	umask(old);
-	return rc;
-}
-
-/* The directory of a path; *name is what follows it. */
-static int open_parent(const char *path, const char **name)
-{
-	char dir[PATH_MAX];
-	const char *slash = strrchr(path, '/');
-
-	snprintf(dir, sizeof(dir), "%.*s", (int)(slash - path), path);
-	*name = slash + 1;
-	return open(*dir != '\0' ? dir : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-}
-
-static void lock_directory(int dir)
-{
-	int64_t until = clock_now() + LOCK_TIMEOUT;
-
-	while (flock(dir, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK &&
-	       clock_now() < until)
-		(void)poll(NULL, 0, 5);
-}
-
-/* Whether a process serves the socket of this name in the directory, asked without waking it: only
- * the kinds are compared (EPROTOTYPE), before anything is queued. 1, 0, or -1 and errno: unknown.
- * Asked from within the directory: its path may lead elsewhere by now. */
-static int is_served(int dir, const char *name)
-{
-	struct sockaddr_un sun = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	int rc = snprintf(sun.sun_path, sizeof(sun.sun_path), "./%s", name);
-
-	if (fd < 0)
-		return -1;
-	rc = rc < (int)sizeof(sun.sun_path) ? fchdir(dir) : -1;
-	if (rc == 0)
-		rc = connect(fd, (const struct sockaddr *)&sun, sizeof(sun));
-	if (chdir("/") < 0)
-		rc = -1;
-	if (rc == 0 || errno == EPROTOTYPE)
-		rc = 1;
-	else
-		rc = errno == ECONNREFUSED || errno == ENOENT ? 0 : -1;
-	close(fd);
-	return rc;
-}
-
-/* Makes room for the path: nothing there, or a stale socket, which is removed. */
-static int clear_path(int dir, const char *name, const char **step)
-{
-	struct stat st;
-
-	*step = "look at the path";
-	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT ? 0 : -1;
-	*step = "something that is not a socket is in the way";
-	errno = EADDRINUSE;
-	if (!S_ISSOCK(st.st_mode))
-		return -1;
-	switch (is_served(dir, name)) {
-	case 0:
-		*step = "remove the stale socket";
-		return unlinkat(dir, name, 0);
-	case 1:
-		*step = "served by another process";
-		errno = EADDRINUSE;
-		return -1;
-	default:
-		*step = "ask whether the path is served";
-		return -1;
-	}
 }
 
 /* An O_PATH descriptor of what the socket is bound to, by the socket if root, else by its name. */
@@ -152,9 +69,11 @@ static int open_bound(int fd, int dir, const char *name)
 	return path;
 }
 
-/* The directory's default access list would add to the mode, and its setgid bit give its group. */
+/* The directory's default access list would add to the mode, and its setgid bit give its group. What
+ * the new mode does not grant goes before the owner changes: the socket may be in use. */
 static int set_owner_and_mode(const struct service *s, int path)
 {
+	uid_t owner = s->socket_owner != (uid_t)-1 ? s->socket_owner : geteuid();
 	gid_t group = s->socket_group != (gid_t)-1 ? s->socket_group : getegid();
 	char name[32];
 	struct stat st;
@@ -165,8 +84,11 @@ static int set_owner_and_mode(const struct service *s, int path)
 		return -1;
 	if (fstat(path, &st) < 0)
 		return -1;
-	if ((s->socket_owner != (uid_t)-1 || st.st_gid != group) &&
-	    fchownat(path, "", s->socket_owner, group, AT_EMPTY_PATH) < 0)
+	if ((st.st_mode & 07777 & ~s->socket_mode) != 0 &&
+	    chmod(name, st.st_mode & s->socket_mode) < 0)
+		return -1;
+	if ((st.st_uid != owner || st.st_gid != group) &&
+	    fchownat(path, "", owner, group, AT_EMPTY_PATH) < 0)
 		return -1;
 	return chmod(name, s->socket_mode);
 }
@@ -197,25 +119,40 @@ static int own_path(const struct service *s, struct listener *l, int dir,
 	return rc;
 }
 
+/* Removes a name of the directory if it is the socket. */
+static void remove_name(const struct listener *l, int dir, const char *name)
+{
+	struct stat st;
+
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(st.st_mode) &&
+	    st.st_dev == l->device && st.st_ino == l->inode)
+		(void)unlinkat(dir, name, 0);
+}
+
 static int open_path(const struct service *s, struct listener *l,
-		     const struct sockaddr_un *sun, socklen_t len, const char **step)
+		     const struct sockaddr_un *sun, socklen_t len, int64_t until,
+		     const char **step)
 {
 	const char *name;
-	int dir, saved, rc = -1;
+	int dir, spare, saved, rc = -1;
 
 	*step = "make the directory";
-	if (listener_make_parents(s->socket, s->directory_mode) < 0)
+	if (place_make_parents(s->socket, s->directory_mode) < 0)
 		return -1;
 	*step = "open the directory";
-	dir = open_parent(s->socket, &name);
+	dir = place_open_parent(s->socket, &name);
 	if (dir < 0)
 		return -1;
-	lock_directory(dir);
-	if (clear_path(dir, name, step) < 0)
+	place_lock(dir);
+	spare = fcntl(dir, F_DUPFD_CLOEXEC,
+		      0); /* or we could not tell what we have bound */
+	if (spare < 0 || place_clear(dir, name, until, step) < 0)
 		goto out;
 	*step = "bind";
 	if (bind(l->fd, (const struct sockaddr *)sun, len) < 0)
 		goto out;
+	close(spare);
+	spare = -1;
 	rc = own_path(s, l, dir, name, step);
 	if (rc == 0) {
 		*step = "listen";
@@ -223,37 +160,42 @@ static int open_path(const struct service *s, struct listener *l,
 	}
 	saved = errno;
 	if (rc < 0)
-		listener_remove(s, l);
+		remove_name(l, dir, name);
 	errno = saved;
 out:
-	saved = errno;
-	close(dir);
-	errno = saved;
+	close_kept(spare);
+	close_kept(dir);
 	return rc;
 }
 
-int listener_open(const struct service *s, struct listener *l, const char **step)
+int listener_open(const struct service *s, struct listener *l, int64_t until,
+		  const char **step)
 {
 	struct sockaddr_un sun;
 	socklen_t len = fill_address(s->socket, &sun);
-	int saved, off = s->pass_fds, rc;
+	struct stat st = {0};
+	int saved, on = s->pass_fds, rc;
 
 	*step = "create a socket";
 	*l = (struct listener){
-		.fd = socket(AF_UNIX, s->type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+		.fd = socket(AF_UNIX, s->type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0),
+		.wd = -1,
+		.dir_wd = -1};
 	if (l->fd < 0)
 		return -1;
 	/* Else a client could park descriptors here; older kernels do not know it. */
-	(void)setsockopt(l->fd, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof(off));
+	(void)setsockopt(l->fd, SOL_SOCKET, SO_PASSRIGHTS, &on, sizeof(on));
 	if (*s->socket == '@') {
 		*step = "bind";
 		rc = bind(l->fd, (const struct sockaddr *)&sun, len);
-		if (rc == 0) {
-			*step = "listen";
+		if (rc == 0)
+			rc = fstat(l->fd, &st);
+		l->inode = st.st_ino; /* which only tells it from others */
+		*step = "listen";
+		if (rc == 0)
 			rc = listen(l->fd, s->backlog);
-		}
 	} else {
-		rc = open_path(s, l, &sun, len, step);
+		rc = open_path(s, l, &sun, len, until, step);
 	}
 	saved = errno;
 	if (rc < 0)
@@ -262,20 +204,153 @@ int listener_open(const struct service *s, struct listener *l, const char **step
 	return rc;
 }
 
-void listener_remove(const struct service *s, const struct listener *l)
+/* Whether the descriptor is a listening socket of this type. */
+static bool is_listening(int fd, int type)
 {
-	const char *name;
+	int domain = 0, kind = 0, on = 0;
+	socklen_t len = sizeof(int);
+
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 &&
+	       domain == AF_UNIX &&
+	       getsockopt(fd, SOL_SOCKET, SO_TYPE, &kind, &len) == 0 && kind == type &&
+	       getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &len) == 0 && on;
+}
+
+static bool is_bound_to(int fd, const char *socket)
+{
+	struct sockaddr_un sun, wanted;
+	socklen_t len = sizeof(sun), want = fill_address(socket, &wanted);
+
+	memset(&sun, 0, sizeof(sun));
+	if (getsockname(fd, (struct sockaddr *)&sun, &len) < 0)
+		return false;
+	if (*socket == '@')
+		return len == want && memcmp(&sun, &wanted, want) == 0;
+	return strncmp(sun.sun_path, wanted.sun_path, sizeof(sun.sun_path)) == 0;
+}
+
+int listener_adopt(const struct service *s, struct listener *l, int fd, bool own,
+		   bool any_path)
+{
+	int on = s->pass_fds;
+
+	if (!is_listening(fd, s->type) || (!any_path && !is_bound_to(fd, s->socket)))
+		return -1;
+	if (fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
+		return -1;
+	(void)setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &on, sizeof(on));
+	l->fd = fd;
+	l->foreign = !own;
+	l->hidden = l->stored = false;
+	l->wd = l->dir_wd = -1;
+	return 0;
+}
+
+/* The name of a listener's path in its directory. */
+static const char *own_name(const struct listener *l, const char *name, char *space,
+			    size_t size)
+{
+	if (!l->hidden)
+		return name;
+	snprintf(space, size, ".%s.udsd-%d", name, getpid());
+	return space;
+}
+
+/* Whether the path is ours; *dir is its open directory, -1: none. */
+static enum listener_state look(const struct service *s, const struct listener *l,
+				int *dir, const char **name, char space[NAME_MAX + 1])
+{
 	struct stat st;
+
+	*dir = place_open_parent(s->socket, name);
+	if (*dir < 0)
+		return LISTENER_GONE;
+	*name = own_name(l, *name, space, NAME_MAX + 1);
+	if (fstatat(*dir, *name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return LISTENER_GONE;
+	return S_ISSOCK(st.st_mode) && st.st_dev == l->device && st.st_ino == l->inode
+		       ? LISTENER_OURS
+		       : LISTENER_FOREIGN;
+}
+
+/* Whether its path is our affair. */
+static bool has_path(const struct service *s, const struct listener *l)
+{
+	return *s->socket != '@' && !l->foreign;
+}
+
+enum listener_state listener_look(const struct service *s, const struct listener *l)
+{
+	char space[NAME_MAX + 1];
+	enum listener_state state;
+	const char *name;
 	int dir;
 
-	if (*s->socket == '@')
+	if (!has_path(s, l))
+		return LISTENER_OURS;
+	state = look(s, l, &dir, &name, space);
+	if (dir >= 0)
+		close(dir);
+	return state;
+}
+
+int listener_apply(const struct service *s, const struct listener *l, const char **step)
+{
+	int on = s->pass_fds, dir, path = -1, rc = 0;
+	char space[NAME_MAX + 1];
+	const char *name;
+	struct stat st;
+
+	*step = "set the owner and mode";
+	if (l->foreign)
+		return 0;
+	if (has_path(s, l)) {
+		if (look(s, l, &dir, &name, space) == LISTENER_OURS)
+			path = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		if (path >= 0 && fstat(path, &st) == 0 && st.st_ino == l->inode &&
+		    st.st_dev == l->device)
+			rc = set_owner_and_mode(s, path);
+		close_kept(dir);
+		close_kept(path);
+	}
+	(void)setsockopt(l->fd, SOL_SOCKET, SO_PASSRIGHTS, &on, sizeof(on));
+	return rc < 0 ? -1 : listen(l->fd, s->backlog);
+}
+
+int listener_hide(const struct service *s, struct listener *l, bool hide)
+{
+	struct listener there = *l, here = *l;
+	char space[2][NAME_MAX + 1];
+	const char *name, *from, *to;
+	int dir, rc;
+
+	if (!has_path(s, l) || l->hidden == hide)
+		return 0;
+	dir = place_open_parent(s->socket, &name);
+	if (dir < 0)
+		return -1;
+	there.hidden = hide;
+	from = own_name(&here, name, space[0], sizeof(space[0]));
+	to = own_name(&there, name, space[1], sizeof(space[1]));
+	rc = renameat2(dir, from, dir, to, RENAME_NOREPLACE);
+	if (rc == 0)
+		l->hidden = hide;
+	close_kept(dir);
+	return rc;
+}
+
+void listener_remove(const struct service *s, const struct listener *l)
+{
+	char space[NAME_MAX + 1];
+	const char *name;
+	int dir;
+
+	if (!has_path(s, l))
 		return;
-	dir = open_parent(s->socket, &name);
+	dir = place_open_parent(s->socket, &name);
 	if (dir < 0)
 		return;
-	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(st.st_mode) &&
-	    st.st_dev == l->device && st.st_ino == l->inode)
-		(void)unlinkat(dir, name, 0);
+	remove_name(l, dir, own_name(l, name, space, sizeof(space)));
 	close(dir);
 }
 

@@ -7,6 +7,8 @@
  */
 #include "log.h"
 
+#include "clock.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -225,6 +227,21 @@ void log_report_lost(void)
 	log_num(&line, "lines", (int64_t)lost);
 	if (send_record(&line) == 0)
 		lost = 0;
+}
+
+static int64_t nsec(const struct timeval *tv)
+{
+	return (int64_t)tv->tv_sec * NSEC_PER_SEC + (int64_t)tv->tv_usec * 1000;
+}
+
+void log_usage(struct log_line *line, int64_t lived, const struct rusage *usage)
+{
+	log_sec(line, "duration", lived);
+	if (usage == NULL)
+		return;
+	log_sec(line, "user", nsec(&usage->ru_utime));
+	log_sec(line, "system", nsec(&usage->ru_stime));
+	log_num(line, "maxrss-kib", usage->ru_maxrss);
 }
 
 void log_end(struct log_line *line)

@@ -11,6 +11,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <syslog.h>
 
 #define LOG_RECORD_MAX \
@@ -37,6 +38,9 @@ void log_sec(struct log_line *line, const char *key,
 
 /* Adds ` status=`: exit:N, signal:NAME; -1 is unknown. */
 void log_status(struct log_line *line, int wait_status);
+
+/* Adds how long a process lived and, unless it is NULL, what it used. */
+void log_usage(struct log_line *line, int64_t nsec, const struct rusage *usage);
 
 /* Sends the line. */
 void log_end(struct log_line *line);

@@ -28,7 +28,8 @@
 #define EVENTS 64       /* channels looked at in a turn */
 #define BATCH 32        /* records read at once */
 #define CHANNEL_BYTES (1024 * 1024)
-#define OWN_FD 3 /* the supervisor's channel, in the log process */
+#define FACILITY_RECORD 'F' /* on the supervisor's channel, where a level would be */
+#define OWN_FD 3            /* the supervisor's channel, in the log process */
 
 int log_channel_open(struct log_channel *c)
 {
@@ -72,6 +73,13 @@ void logger_add(const struct log_channel *own, struct log_channel *more)
 	memcpy(CMSG_DATA(c), &more->out, sizeof(int));
 	if (!more->known)
 		more->known = sendmsg(own->in, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+}
+
+void logger_set_facility(const struct log_channel *own, int facility)
+{
+	const char record[2] = {FACILITY_RECORD, (char)(facility >> 3)};
+
+	(void)send(own->in, record, sizeof(record), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 /* The log process itself from here on. */
@@ -173,6 +181,16 @@ static bool take_channel(struct msghdr *msg)
 	return true;
 }
 
+/* What the supervisor says to the log process itself is not a line. */
+static bool take_order(const char *record, size_t len)
+{
+	if (len != 2 || record[0] != FACILITY_RECORD)
+		return false;
+	if (use_syslog)
+		openlog("udsd", 0, record[1] << 3);
+	return true;
+}
+
 /* Reads and writes what one channel has. False at its end. */
 static bool drain(int fd)
 {
@@ -198,7 +216,8 @@ static bool drain(int fd)
 			lens[i] = msgs[i].msg_len;
 			if (lens[i] == 0)
 				return emit(records, lens, i), false;
-			if (fd == OWN_FD && take_channel(&msgs[i].msg_hdr))
+			if (fd == OWN_FD && (take_channel(&msgs[i].msg_hdr) ||
+					     take_order(records[i], lens[i])))
 				lens[i] = 0;
 		}
 		emit(records, lens, n);

@@ -31,4 +31,7 @@ pid_t logger_start(const struct log_channel *own, bool to_syslog, int facility);
  * it must be tried again: more->known tells. */
 void logger_add(const struct log_channel *own, struct log_channel *more);
 
+/* From now on it logs with this facility. */
+void logger_set_facility(const struct log_channel *own, int facility);
+
 #endif

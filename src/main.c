@@ -1,8 +1,8 @@
 /*
  * main.c: options, standard descriptors, -t, and becoming a daemon.
  */
-#include "command.h"
-#include "config.h"
+#include "handover.h"
+#include "loader.h"
 #include "log.h"
 #include "option.h"
 #include "supervisor.h"
@@ -11,7 +11,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <grp.h>
+#include <limits.h>
+#include <pwd.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,13 +56,8 @@ static const char help_text[] =
 	"and: udsc /tmp/upper.sock hello\n";
 
 struct arguments {
-	const char *config;
-	const char *pid_file; /* NULL: the config's */
-	int log_level;        /* -1: the config's */
+	struct load_source source;
 	bool foreground, syslog, test;
-	char **options; /* of -o */
-	size_t count;
-	char **command; /* SOCKET HANDLER [ARG...]; NULL: serve a config */
 };
 
 static _Noreturn void usage(const char *problem, const char *what)
@@ -74,14 +73,14 @@ static void add_option(struct arguments *a, char *text)
 
 	if (len == 0 || text[len] != '=')
 		usage("-o wants NAME=VALUE", text);
-	a->options[a->count++] = text;
+	a->source.options[a->source.count++] = text;
 }
 
 static void take_argument(struct arguments *a, int c)
 {
 	switch (c) {
 	case 'c':
-		a->config = optarg;
+		a->source.path = optarg;
 		break;
 	case 'f':
 		a->foreground = true;
@@ -95,11 +94,11 @@ static void take_argument(struct arguments *a, int c)
 	case 'p':
 		if (*optarg != '\0' && option_path(optarg) != NULL)
 			usage("-p wants an absolute path, or \"\" for none", optarg);
-		a->pid_file = optarg;
+		a->source.pid_file = optarg;
 		break;
 	case 'l':
-		a->log_level = log_level_parse(optarg);
-		if (a->log_level < 0)
+		a->source.log_level = log_level_parse(optarg);
+		if (a->source.log_level < 0)
 			usage("unknown log level", optarg);
 		break;
 	case 'o':
@@ -135,90 +134,119 @@ static void parse_arguments(struct arguments *a, int argc, char **argv)
 	};
 	int c;
 
-	*a = (struct arguments){.log_level = -1,
-				.options = calloc((size_t)argc, sizeof(char *))};
-	if (a->options == NULL)
+	*a = (struct arguments){.source = {.log_level = -1}};
+	a->source.options = calloc((size_t)argc, sizeof(char *));
+	if (a->source.options == NULL)
 		exit(EX_OSERR);
 	while ((c = getopt_long(argc, argv, "+c:fstp:l:o:hV", longs, NULL)) != -1)
 		take_argument(a, c);
 	if (optind == argc - 1)
 		usage("a handler is missing after the socket", argv[optind]);
 	if (optind < argc)
-		a->command = argv + optind;
-	if (a->command != NULL && (a->config != NULL || a->pid_file != NULL))
+		a->source.command = argv + optind;
+	if (a->source.command != NULL &&
+	    (a->source.path != NULL || a->source.pid_file != NULL))
 		usage("-c and -p do not go with a SOCKET", NULL);
-	if (a->command == NULL && a->count > 0)
+	if (a->source.command == NULL && a->source.count > 0)
 		usage("-o goes with SOCKET and HANDLER only", NULL);
-	if (a->syslog && !a->foreground && a->command == NULL)
+	if (a->syslog && !a->foreground && a->source.command == NULL)
 		usage("-s goes with -f", NULL);
-	if (a->config == NULL)
-		a->config = SYSCONFDIR "/udsd.conf";
+	if (a->source.path == NULL)
+		a->source.path = SYSCONFDIR "/udsd.conf";
 }
 
-/* Descriptors 0 to 2 are open, so that nothing of ours becomes one of them; others are closed. */
+/* Descriptors 0 to 2 are open, so that nothing of ours becomes one of them; others are closed,
+ * unless they were handed over to us. */
 static void open_standard(void)
 {
-	int fd;
+	int first = handover_open(), fd;
 
 	do {
 		fd = open("/dev/null", O_RDWR);
 	} while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd < 0 || close_range(STDERR_FILENO + 1, ~0U, 0) < 0)
+	if (fd < 0 || close(fd) < 0 || close_range((unsigned)first, ~0U, 0) < 0)
 		exit(EX_OSERR);
 }
 
 /* What is served never has our caller's standard input or output. */
-static int leave_standard(bool keep_stderr)
+static int leave_standard(void)
 {
 	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	if (fd < 0 || dup2(fd, STDIN_FILENO) < 0 || dup2(fd, STDOUT_FILENO) < 0 ||
-	    (!keep_stderr && dup2(fd, STDERR_FILENO) < 0))
+	if (fd < 0 || dup2(fd, STDIN_FILENO) < 0 || dup2(fd, STDOUT_FILENO) < 0)
 		return -1;
 	close(fd);
 	return chdir("/");
 }
 
-static struct config *load(const struct arguments *a)
+static void print_faults(const char *warnings, const char *errors)
 {
-	struct faults faults = {0};
-	struct config *c = NULL;
-	char *text;
-
-	if (a->command == NULL) {
-		c = config_load(a->config, &faults);
-	} else {
-		text = command_config(a->options, a->count, a->command);
-		if (text != NULL)
-			c = config_parse(text, &faults);
-	}
-	if (faults.warnings != NULL)
-		fprintf(stderr, "%s", faults.warnings);
-	if (faults.text != NULL)
-		fprintf(stderr, "%s", faults.text);
-	if (c != NULL && a->log_level >= 0) {
-		for (size_t i = 0; i < c->count; i++)
-			if (c->services[i].log_level == c->log_level)
-				c->services[i].log_level = a->log_level;
-		c->log_level = a->log_level;
-	}
-	if (c != NULL && a->pid_file != NULL) {
-		free(c->pid_file);
-		c->pid_file = strdup(a->pid_file);
-	}
-	faults_free(&faults);
-	return c;
+	fprintf(stderr, "%s%s", warnings != NULL ? warnings : "",
+		errors != NULL ? errors : "");
 }
 
-static int print_services(const struct config *c)
+/* Loads in a process of its own, as a reload does. NULL: it was told why. */
+static struct loaded *load(const struct load_source *source)
 {
-	for (size_t i = 0; i < c->count; i++) {
-		const struct service *s = &c->services[i];
+	struct loaded *loaded = NULL;
+	struct loader loader;
+	int status;
 
-		printf("service %s: socket %s, mode %04o, handler %s, user %s%s\n",
-		       s->name, s->socket, s->socket_mode, s->handler[0],
-		       s->account->name, s->enabled ? "" : ", disabled");
+	if (loader_start(&loader, source) < 0) {
+		fprintf(stderr, "udsd: %s\n", strerror(errno));
+		return NULL;
 	}
+	while (waitpid(loader.pid, &status, 0) < 0 && errno == EINTR)
+		;
+	loaded = loader_take(&loader, status);
+	if (loaded != NULL)
+		print_faults(loaded_warnings(loaded), NULL);
+	else
+		print_faults(NULL, loader_errors(&loader));
+	if (*loader.error != '\0')
+		fprintf(stderr, "udsd: %s\n", loader.error);
+	loader_close(&loader);
+	return loaded;
+}
+
+/* The name of an id, or its number. */
+static void print_id(const char *before, id_t id, const char *name)
+{
+	if (name != NULL)
+		printf("%s%s", before, name);
+	else
+		printf("%s%u", before, id);
+}
+
+static void print_service(const struct service *s)
+{
+	uid_t owner = s->socket_owner != (uid_t)-1 ? s->socket_owner : geteuid();
+	gid_t group = s->socket_group != (gid_t)-1 ? s->socket_group : getegid();
+	const struct passwd *pw = getpwuid(owner);
+	const struct group *gr = getgrgid(group);
+
+	printf("service %s: socket %s", s->name, s->socket);
+	if (*s->socket != '@') {
+		print_id(", owner ", owner, pw != NULL ? pw->pw_name : NULL);
+		print_id(":", group, gr != NULL ? gr->gr_name : NULL);
+		printf(", mode %04o", s->socket_mode);
+	}
+	printf(", handler %s, user %s%s%s\n", s->handler[0], s->account->name,
+	       s->wait ? ", wait" : "", s->enabled ? "" : ", disabled");
+}
+
+static int test(const struct load_source *source)
+{
+	struct faults faults;
+	struct config *c = loader_load(source, &faults);
+
+	print_faults(faults.warnings, faults.text);
+	for (size_t i = 0; c != NULL && i < c->count; i++)
+		print_service(&c->services[i]);
+	faults_free(&faults);
+	if (c == NULL)
+		return EX_CONFIG;
+	config_free(c);
 	return fflush(stdout) == 0 ? 0 : EX_OSERR;
 }
 
@@ -258,33 +286,112 @@ static int become_daemon(void)
 	return fd[1];
 }
 
+/* A path as the user meant it: relative to where we are now. Lives as long as the process. */
+static char *absolute(char *path)
+{
+	char dir[PATH_MAX], *whole;
+
+	if (*path == '/' || *path == '@' || getcwd(dir, sizeof(dir)) == NULL)
+		return path;
+	return asprintf(&whole, "%s/%s", dir, path) < 0 ? path : whole;
+}
+
+/* The supervisor leaves this directory, and reads all of it again at a reload. */
+static void make_absolute(struct load_source *s)
+{
+	s->path = absolute((char *)(uintptr_t)s->path);
+	for (int i = 0; s->command != NULL && i < 2; i++) {
+		char *given = s->command[i];
+
+		s->command[i] = absolute(given);
+		if (s->command[i] != given)
+			free(given);
+	}
+}
+
+/* How to execute the binary that is installed at our place in our stead: the same arguments, but we
+ * are what we are, in the foreground of nobody and in another directory. */
+static char **make_argv(const struct arguments *a, int argc)
+{
+	static char level_names[][8] = {"error", "warning", "notice", "info", "debug"};
+	static char binary[PATH_MAX];
+	const struct load_source *s = &a->source;
+	char **argv = calloc((size_t)argc + s->count + 12, sizeof(*argv));
+	ssize_t len = readlink("/proc/self/exe", binary, sizeof(binary) - 1);
+	size_t n = 0;
+
+	if (argv == NULL || len <= 0) {
+		free(argv);
+		return NULL;
+	}
+	argv[n++] = binary;
+	argv[n++] = (a->foreground || s->command != NULL) && !a->syslog ? "-f" : "-fs";
+	if (s->log_level >= 0) {
+		argv[n++] = "-l";
+		argv[n++] = level_names[s->log_level - LOG_ERR];
+	}
+	if (s->pid_file != NULL) {
+		argv[n++] = "-p";
+		argv[n++] = (char *)(uintptr_t)s->pid_file;
+	}
+	if (s->command == NULL) {
+		argv[n++] = "-c";
+		argv[n++] = (char *)(uintptr_t)s->path;
+		return argv;
+	}
+	for (size_t i = 0; i < s->count; i++) {
+		argv[n++] = "-o";
+		argv[n++] = s->options[i];
+	}
+	for (char **word = s->command; *word != NULL; word++)
+		argv[n++] = *word;
+	return argv;
+}
+
+/* The supervisor in this process, to its end. */
+static int serve(struct loaded *loaded, const struct arguments *args, int argc)
+{
+	struct supervisor_options options = {
+		.source = &args->source,
+		.argv = make_argv(args, argc),
+		.to_syslog = !args->foreground || args->syslog,
+		.ready_fd = -1,
+	};
+	int status = EX_OSERR;
+
+	if (options.argv == NULL) {
+		fprintf(stderr, "udsd: /proc/self/exe: %s\n", strerror(errno));
+		return EX_OSERR;
+	}
+	if (!args->foreground)
+		options.ready_fd = become_daemon();
+	title_set(NULL);
+	if (leave_standard() < 0)
+		fprintf(stderr, "udsd: /dev/null: %s\n", strerror(errno));
+	else
+		status = supervisor_run(loaded, &options);
+	free(options.argv);
+	return status;
+}
+
 int main(int argc, char **argv)
 {
-	struct supervisor_options options = {.ready_fd = -1};
 	static struct arguments args;
-	static struct config *config;
+	static struct loaded *loaded; /* where whoever looks for leaks finds it */
 	int status;
 
 	open_standard();
 	if (title_init(argc, &argv) < 0)
 		return EX_OSERR;
 	parse_arguments(&args, argc, argv);
-	config = load(&args);
-	if (config == NULL)
-		return EX_CONFIG;
+	make_absolute(&args.source);
 	if (args.test)
-		return print_services(config);
-	args.foreground = args.foreground || args.command != NULL;
-	options.to_syslog = !args.foreground || args.syslog;
-	if (!args.foreground)
-		options.ready_fd = become_daemon();
-	title_set(NULL);
-	if (leave_standard(true) < 0) {
-		fprintf(stderr, "udsd: /dev/null: %s\n", strerror(errno));
-		return EX_OSERR;
-	}
-	status = supervisor_run(config, &options);
-	config_free(config);
-	free(args.options);
+		return test(&args.source);
+	loaded = load(&args.source);
+	if (loaded == NULL)
+		return EX_CONFIG;
+	args.foreground = args.foreground || args.source.command != NULL;
+	status = serve(loaded, &args, argc);
+	free(args.source.options);
 	return status;
 }

@@ -63,25 +63,36 @@ static void add(struct unit *u, struct slot *slot, pid_t pid)
 		.signal = life > 0 && u->service->kill_grace == 0 ? SIGKILL : SIGTERM,
 		.due = life > 0 ? slot->started + life : CLOCK_NEVER,
 	};
+	u->orphans++;
 }
 
-void orphan_adopt(struct unit *u, pid_t worker, bool (*is_ours)(pid_t pid))
+void orphan_adopt(struct unit *u, pid_t worker, orphan_is_ours *is_ours, const void *arg)
 {
-	uint32_t high = u->board != NULL ? scoreboard_high(u->board) : 0;
+	uint32_t high = u->board != NULL ? scoreboard_high(u->board->map) : 0;
 
 	for (uint32_t i = 0; i < high; i++) {
-		struct slot *slot = &u->board->slots[i];
+		struct slot *slot = &u->board->map->slots[i];
 		pid_t pid = atomic_load(&slot->pid);
+		pid_t owner = pid < 0 ? -pid : slot->owner;
 
-		if (pid == 0 || slot->owner != worker)
+		if (pid == 0 || (worker != 0 ? owner != worker : is_ours(arg, owner)))
 			continue;
-		if (pid > 0 && !is_ours(pid) && !is_orphan(pid) && is_child(pid))
+		if (pid > 0 && is_orphan(pid))
+			continue;
+		if (pid > 0 && !is_ours(arg, pid) && is_child(pid))
 			add(u, slot, pid);
 		else if (pid > 0) /* it ended, and only its worker knew how */
 			slot_close(slot, u->service->name, SLOT_STATUS_UNKNOWN, NULL);
 		else
 			atomic_store(&slot->pid, 0);
 	}
+}
+
+static int signal_them(const struct unit *u, const pid_t *pids, size_t n, int signal,
+		       bool leaders)
+{
+	return privilege_signal(u->service->account->uid, u->service->gid, pids, n,
+				signal, leaders);
 }
 
 /* Sends one signal to all orphans of a unit that are due for it, by one process. A signal may be
@@ -98,7 +109,7 @@ static void end_due(const struct unit *u, int signal, int64_t now)
 		if (orphans[i].unit == u && orphans[i].due <= now &&
 		    orphans[i].signal == signal)
 			pids[n++] = orphans[i].pid;
-	sent = n > 0 && privilege_signal(u->service, pids, n, signal, true) == 0;
+	sent = n > 0 && signal_them(u, pids, n, signal, true) == 0;
 	for (size_t i = 0; i < count; i++) {
 		struct orphan *o = &orphans[i];
 
@@ -124,13 +135,14 @@ bool orphan_bury(pid_t pid)
 		i++;
 	if (i == count)
 		return false;
+	if (orphans[i].ended) /* what is left of its group goes with it */
+		(void)signal_them(orphans[i].unit, &pid, 1, SIGKILL, false);
 	if (wait4(pid, &status, WNOHANG, &usage) != pid)
 		return true;
-	if (orphans[i].ended) /* what is left of its group goes with it */
-		(void)privilege_signal(orphans[i].unit->service, &pid, 1, SIGKILL, false);
 	if (atomic_load(&orphans[i].slot->pid) == pid)
 		slot_close(orphans[i].slot, orphans[i].unit->service->name, status,
 			   &usage);
+	orphans[i].unit->orphans--;
 	orphans[i] = orphans[--count];
 	return true;
 }
@@ -169,5 +181,6 @@ void orphan_tick(int64_t now)
 
 void orphan_forget_all(void)
 {
-	count = 0;
+	while (count > 0)
+		orphans[--count].unit->orphans--;
 }

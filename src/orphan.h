@@ -10,9 +10,13 @@
 
 #include "unit.h"
 
-/* A worker of the unit has died: takes over its live handlers and frees its reserved slots.
- * `is_ours` tells pids that are never handlers: workers and the log process. */
-void orphan_adopt(struct unit *unit, pid_t worker, bool (*is_ours)(pid_t pid));
+/* Tells pids that are never handlers, or workers that live: those of the supervisor. */
+typedef bool orphan_is_ours(const void *arg, pid_t pid);
+
+/* A worker of the unit has died: takes over its live handlers and frees its reserved slots. worker 0:
+ * those of all workers that are not ours any more. */
+void orphan_adopt(struct unit *unit, pid_t worker, orphan_is_ours *is_ours,
+		  const void *arg);
 
 /* A child has ended and has not been waited for: true if it was an orphan; now it has been. */
 bool orphan_bury(pid_t pid);

@@ -3,16 +3,16 @@
  */
 #include "pidfile.h"
 
-#include "listener.h"
+#include "place.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-static bool is_at(int fd, const char *path)
+bool pidfile_is_at(const char *path, int fd)
 {
 	struct stat open_file, named;
 
@@ -69,14 +69,14 @@ int pidfile_take(const char *path)
 {
 	int saved, fd, tries = 0;
 
-	if (listener_make_parents(path, 0755) < 0)
+	if (place_make_parents(path, 0755) < 0)
 		return -1;
 	fd = open_locked(path);
-	while (fd >= 0 && !is_at(fd, path) && tries++ < 10) {
+	while (fd >= 0 && !pidfile_is_at(path, fd) && tries++ < 10) {
 		close(fd);
 		fd = open_locked(path);
 	}
-	if (fd >= 0 && !is_at(fd, path)) { /* replaced each time */
+	if (fd >= 0 && !pidfile_is_at(path, fd)) { /* replaced each time */
 		close(fd);
 		errno = EWOULDBLOCK;
 		fd = -1;
@@ -93,7 +93,18 @@ int pidfile_take(const char *path)
 
 void pidfile_release(const char *path, int fd)
 {
-	if (is_at(fd, path))
+	if (pidfile_is_at(path, fd))
 		(void)unlink(path);
 	close(fd);
+}
+
+void pidfile_drop(int fd)
+{
+	char name[32], path[PATH_MAX];
+	ssize_t len;
+
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	len = readlink(name, path, sizeof(path) - 1);
+	path[len > 0 ? len : 0] = '\0';
+	pidfile_release(path, fd);
 }

@@ -116,24 +116,29 @@ int privilege_drop(const struct service *s, const char **step)
 	return 0;
 }
 
-int privilege_signal(const struct service *s, const pid_t *pids, size_t count, int signal,
-		     bool leaders)
+static void signal_all(const pid_t *pids, size_t count, int signal, bool leaders)
 {
-	struct service plain = *s;
-	const char *step;
-
-	pid_t child = fork();
-
-	if (child != 0)
-		return child < 0 ? -1 : 0;
-	plain.nice = 0;
-	plain.directory = (char[]){"/"};
-	if (privilege_drop(&plain, &step) < 0)
-		_exit(1);
 	for (size_t i = 0; i < count; i++) {
 		(void)kill(-pids[i], signal);
 		if (leaders) /* it may have joined another group */
 			(void)kill(pids[i], signal);
 	}
+}
+
+int privilege_signal(uid_t uid, gid_t gid, const pid_t *pids, size_t count, int signal,
+		     bool leaders)
+{
+	pid_t child;
+
+	if (geteuid() == uid) {
+		signal_all(pids, count, signal, leaders);
+		return 0;
+	}
+	child = fork();
+	if (child != 0)
+		return child < 0 ? -1 : 0;
+	if (setgroups(0, NULL) == 0 && setresgid(gid, gid, gid) == 0 &&
+	    setresuid(uid, uid, uid) == 0)
+		signal_all(pids, count, signal, leaders);
 	_exit(0);
 }

@@ -11,11 +11,11 @@
  * its ids. 0, or -1, errno and *step, the name of what failed: then the process must not go on. */
 int privilege_drop(const struct service *service, const char **step);
 
-/* Sends a signal to process groups (and to their leaders themselves, if `leaders`) as the service's
- * user, from a process that has become it: the kernel decides whether it may. That process is not
- * waited for, because the user may stop it; nor is it sure that the signals arrive. 0, or -1: there
- * is no process to be had. */
-int privilege_signal(const struct service *service, const pid_t *pids, size_t count,
-		     int signal, bool leaders);
+/* Sends a signal to process groups (and to their leaders themselves, if `leaders`) as this user. If we
+ * are another it is sent by a process that has become it: the kernel decides whether it may. That
+ * process is not waited for, because the user may stop it; nor is it sure that the signals arrive.
+ * 0, or -1: there is no process to be had. */
+int privilege_signal(uid_t uid, gid_t gid, const pid_t *pids, size_t count, int signal,
+		     bool leaders);
 
 #endif

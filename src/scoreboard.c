@@ -10,37 +10,85 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static_assert(sizeof(struct slot) == 128, "two cache lines a connection");
 
-struct scoreboard *scoreboard_create(int *fd)
-{
-	struct scoreboard *board;
-	int saved, mfd = memfd_create("udsd", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
-	if (mfd < 0)
-		return NULL;
-	if (ftruncate(mfd, sizeof(*board)) < 0 ||
-	    fcntl(mfd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
-		goto fail;
-	board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED, mfd, 0);
-	if (board == MAP_FAILED)
-		goto fail;
-	board->layout = SCOREBOARD_LAYOUT;
-	*fd = mfd;
-	return board;
-fail:
+/* Maps a memfd of the right size; it is closed if that fails. */
+static struct board *map_board(int fd)
+{
+	struct board *board = malloc(sizeof(*board));
+	int saved;
+
+	if (board != NULL) {
+		*board = (struct board){.users = 1, .fd = fd};
+		board->map = mmap(NULL, sizeof(*board->map), PROT_READ | PROT_WRITE,
+				  MAP_SHARED, fd, 0);
+		if (board->map != MAP_FAILED)
+			return board;
+	}
 	saved = errno;
-	close(mfd);
+	free(board);
+	close(fd);
 	errno = saved;
 	return NULL;
 }
 
-void scoreboard_unmap(struct scoreboard *board)
+struct board *board_new(void)
 {
-	munmap(board, sizeof(*board));
+	int saved, fd = memfd_create("udsd", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	struct board *board;
+
+	if (fd < 0)
+		return NULL;
+	if (ftruncate(fd, sizeof(*board->map)) < 0 || fcntl(fd, F_ADD_SEALS, SEALS) < 0) {
+		saved = errno;
+		close(fd);
+		errno = saved;
+		return NULL;
+	}
+	board = map_board(fd);
+	if (board != NULL)
+		board->map->layout = SCOREBOARD_LAYOUT;
+	return board;
+}
+
+struct board *board_adopt(int fd)
+{
+	struct board *board;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || st.st_size != sizeof(*board->map) ||
+	    fcntl(fd, F_GET_SEALS) != SEALS) {
+		close(fd);
+		return NULL;
+	}
+	board = map_board(fd);
+	if (board == NULL || board->map->layout == SCOREBOARD_LAYOUT)
+		return board;
+	board_release(board);
+	return NULL;
+}
+
+struct board *board_hold(struct board *board)
+{
+	if (board != NULL)
+		board->users++;
+	return board;
+}
+
+void board_release(struct board *board)
+{
+	if (board == NULL || --board->users > 0)
+		return;
+	munmap(board->map, sizeof(*board->map));
+	close(board->fd);
+	free(board);
 }
 
 uint32_t scoreboard_high(const struct scoreboard *board)
@@ -57,11 +105,6 @@ const char *reject_name(enum reject_reason reason)
 	return names[reason];
 }
 
-static int64_t nsec(const struct timeval *tv)
-{
-	return (int64_t)tv->tv_sec * NSEC_PER_SEC + (int64_t)tv->tv_usec * 1000;
-}
-
 void slot_close(struct slot *slot, const char *service, int status,
 		const struct rusage *usage)
 {
@@ -76,12 +119,7 @@ void slot_close(struct slot *slot, const char *service, int status,
 	log_num(&line, "conn", (int64_t)slot->conn);
 	log_num(&line, "pid", atomic_load(&slot->pid));
 	log_status(&line, status);
-	log_sec(&line, "duration", now - started);
-	if (usage != NULL) {
-		log_sec(&line, "user", nsec(&usage->ru_utime));
-		log_sec(&line, "system", nsec(&usage->ru_stime));
-		log_num(&line, "maxrss-kib", usage->ru_maxrss);
-	}
+	log_usage(&line, now - started, usage);
 	if (slot->expired)
 		log_str(&line, "reason", "lifetime");
 	log_end(&line);

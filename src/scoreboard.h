@@ -3,7 +3,7 @@
  *
  * One memfd for each service, of a fixed size and sealed against resizing, mapped by the supervisor
  * and by the service's workers. It outlives workers, so limits and counters do not forget. A slot
- * is free (pid 0), reserved (SLOT_RESERVED, by a worker that is about to start a handler) or bears
+ * is free (pid 0), reserved (the negative pid of a worker that is about to start a handler) or bears
  * the handler's pid, which the kernel itself writes there before the handler's first instruction
  * (CLONE_PARENT_SETTID). So a worker's death at any point leaves the table true.
  *
@@ -19,7 +19,6 @@
 
 #define SCOREBOARD_SLOTS 65536
 #define SCOREBOARD_LAYOUT 1 /* changed whenever a structure below changes */
-#define SLOT_RESERVED (-1)
 
 enum reject_reason {
 	REJECT_RULE,
@@ -30,11 +29,12 @@ enum reject_reason {
 };
 
 struct slot {
-	_Atomic int32_t pid; /* 0: free; SLOT_RESERVED; the handler */
-	int32_t owner;       /* pid of the worker that opened it */
-	uint64_t conn;       /* number of the connection in its service */
-	int64_t started;     /* CLOCK_MONOTONIC, nanoseconds */
-	uint32_t uid;        /* the peer's */
+	_Atomic int32_t
+		pid;   /* 0: free; below 0: reserved, see slot_reserved(); the handler */
+	int32_t owner; /* pid of the worker that opened it */
+	uint64_t conn; /* number of the connection in its service */
+	int64_t started; /* CLOCK_MONOTONIC, nanoseconds */
+	uint32_t uid;    /* the peer's */
 	uint32_t gid;
 	int32_t peer_pid;
 	uint32_t expired; /* max-lifetime has passed */
@@ -55,11 +55,29 @@ struct scoreboard {
 	_Alignas(4096) struct slot slots[SCOREBOARD_SLOTS];
 };
 
-/* A new scoreboard; *fd is its memfd. NULL and errno if there is none. */
-struct scoreboard *scoreboard_create(int *fd);
+/* What a slot bears that this worker has taken: one word, so that nothing but compare-and-swap is
+ * needed to take it from under another worker, and it is known whose it was if the worker dies. */
+static inline int32_t slot_reserved(pid_t worker)
+{
+	return -worker;
+}
 
-/* Undoes the mapping; the caller closes the memfd. */
-void scoreboard_unmap(struct scoreboard *board);
+/* A scoreboard as the supervisor holds it: all generations of a service share one. */
+struct board {
+	unsigned users;
+	int fd; /* its memfd */
+	struct scoreboard *map;
+};
+
+/* A new one with one user; NULL and errno if there is none. */
+struct board *board_new(void);
+
+/* One that a memfd holds, which is taken over. NULL if it is not one of ours of this layout; then it
+ * is closed. */
+struct board *board_adopt(int fd);
+
+struct board *board_hold(struct board *board);
+void board_release(struct board *board); /* NULL: nothing */
 
 /* The number of slots that may be in use: what it says of itself, but never beyond the end. */
 uint32_t scoreboard_high(const struct scoreboard *board);

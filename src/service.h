@@ -13,6 +13,13 @@ const struct account *service_account(struct config *config, const char *user);
 void service_finish(struct config *config, struct service *service, bool root,
 		    struct faults *faults);
 
+/* Whether a worker of the one does just what a worker of the other would. What is the supervisor's
+ * own affair (service_same_socket()) does not count, nor where they stand in the config. */
+bool service_same(const struct service *a, const struct service *b);
+
+/* Whether owner, mode, backlog and the like of their sockets are the same. */
+bool service_same_socket(const struct service *a, const struct service *b);
+
 /* Frees all that the service owns. */
 void service_free(struct service *service);
 

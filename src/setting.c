@@ -75,14 +75,6 @@ static const char *set_type(struct setter *x)
 	return NULL;
 }
 
-static const char *set_wait(struct setter *x)
-{
-	bool value = false;
-	const char *error = option_bool(x->text, &value);
-
-	return value ? "is not yet supported" : error;
-}
-
 /* Copies the list to the field, NULL-terminated, behind what is there. */
 static const char *append_list(struct setter *x)
 {
@@ -294,7 +286,7 @@ const struct setting settings[] = {
 	{"handler", .set = set_handler, .list = true, .own = true, AT(handler),
 	 PLACE(handler_at)},
 	{"type", .set = set_type, .fallback = "stream"},
-	{"wait", .set = set_wait, .fallback = "false"},
+	{"wait", .set = set_bool, .fallback = "false", AT(wait)},
 	{"socket-owner", .set = set_socket_owner},
 	{"socket-group", .set = set_group, AT(socket_group)},
 	{"socket-mode", .set = set_mode, .fallback = "0600", AT(socket_mode)},
@@ -317,21 +309,24 @@ const struct setting settings[] = {
 	{"limit-cpu", .set = set_limit, .low = RLIMIT_CPU},
 	{"limit-core", .set = set_limit, .low = RLIMIT_CORE},
 	{"limit-fsize", .set = set_limit, .low = RLIMIT_FSIZE},
-	{"stderr", .set = set_stderr, .fallback = "syslog", AT(stderr_path)},
+	{"stderr", .set = set_stderr, AT(stderr_path)},
 	{"pass-fds", .set = set_bool, .fallback = "false", AT(pass_fds)},
-	{"allow", .set = set_rules, .list = true, AT(access.allow)},
-	{"deny", .set = set_rules, .list = true, AT(access.deny)},
-	{"max-connections", .set = set_int, .fallback = "64", AT(max_connections),
-	 RANGE(1, 65536)},
-	{"max-connections-per-user", .set = set_int, .fallback = "0", AT(per_user),
-	 RANGE(0, 65536)},
-	{"rate", .set = set_rate},
-	{"overflow", .set = set_overflow, .fallback = "queue"},
-	{"reject-message", .set = set_text, AT(reject_message)},
-	{"max-lifetime", .set = set_duration, .fallback = "0", AT(max_lifetime)},
+	{"allow", .accepting = true, .set = set_rules, .list = true, AT(access.allow)},
+	{"deny", .accepting = true, .set = set_rules, .list = true, AT(access.deny)},
+	{"max-connections", .accepting = true, .set = set_int, .fallback = "64",
+	 AT(max_connections), RANGE(1, 65536)},
+	{"max-connections-per-user", .accepting = true, .set = set_int, .fallback = "0",
+	 AT(per_user), RANGE(0, 65536)},
+	{"rate", .accepting = true, .set = set_rate},
+	{"overflow", .accepting = true, .set = set_overflow, .fallback = "queue"},
+	{"reject-message", .accepting = true, .set = set_text, AT(reject_message)},
+	{"max-lifetime", .accepting = true, .set = set_duration, .fallback = "0",
+	 AT(max_lifetime)},
 	{"kill-grace", .set = set_duration, .fallback = "5s", AT(kill_grace)},
-	{"idle-timeout", .set = set_duration, .fallback = "0", AT(idle_timeout)},
-	{"worker-idle", .set = set_duration, .fallback = "30s", AT(worker_idle)},
+	{"idle-timeout", .accepting = true, .set = set_duration, .fallback = "0",
+	 AT(idle_timeout)},
+	{"worker-idle", .accepting = true, .set = set_duration, .fallback = "30s",
+	 AT(worker_idle)},
 	{"log-level", .set = set_log_level},
 	{0},
 };

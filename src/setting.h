@@ -14,6 +14,7 @@ struct setting {
 	const char *name;
 	bool list;            /* { "a", "b" } */
 	bool own;             /* of a single service: not in defaults */
+	bool accepting;       /* udsd cannot do it where a handler accepts (wait) */
 	const char *fallback; /* the default's text; NULL: none, service_finish() knows */
 	/* Sets the field; NULL, or what is wrong with x->text. */
 	const char *(*set)(struct setter *x);

@@ -5,17 +5,19 @@
 #ifndef UDSD_SUPERVISOR_H
 #define UDSD_SUPERVISOR_H
 
-#include "config.h"
+#include "loader.h"
 
 #include <stdbool.h>
 
 struct supervisor_options {
+	const struct load_source *source; /* for reloads */
+	char **argv;    /* for an upgrade: absolute path, arguments, NULL */
 	bool to_syslog; /* else the log goes to standard error */
 	int ready_fd; /* gets a byte 0 once every socket accepts connections; -1: none */
 };
 
-/* Serves a config until told to stop. Standard descriptors are open, signals as they came.
- * Returns the exit status; what went wrong at the start is on standard error. */
-int supervisor_run(const struct config *config, const struct supervisor_options *options);
+/* Serves a config, which it takes over, until told to stop. Standard descriptors are open, signals
+ * as they came. Returns the exit status; what went wrong at the start is on standard error. */
+int supervisor_run(struct loaded *config, const struct supervisor_options *options);
 
 #endif

@@ -22,24 +22,24 @@ static void free_push(struct table *t, uint32_t conn)
 	t->free = conn;
 }
 
+static void add_foreign(struct table *t, uint32_t conn)
+{
+	t->foreign[t->nforeign++] = conn;
+	limit_hold(t->limit, table_slot(t, conn)->uid);
+}
+
 /* Sorts the slots that were ever used into free ones and those that others hold. */
-static int adopt(struct table *t)
+static void adopt(struct table *t)
 {
 	uint32_t high = scoreboard_high(t->board);
 
-	t->foreign = calloc(high + 1, sizeof(*t->foreign));
-	if (t->foreign == NULL)
-		return -1;
 	for (uint32_t i = high; i >= 1; i--) {
-		if (atomic_load(&table_slot(t, i)->pid) == 0) {
+		if (atomic_load(&table_slot(t, i)->pid) == 0)
 			free_push(t, i);
-			continue;
-		}
-		t->foreign[t->nforeign++] = i;
-		limit_hold(t->limit, table_slot(t, i)->uid);
+		else
+			add_foreign(t, i);
 	}
 	t->fresh = high + 1;
-	return 0;
 }
 
 int table_init(struct table *t, struct scoreboard *board, uint32_t max,
@@ -53,9 +53,11 @@ int table_init(struct table *t, struct scoreboard *board, uint32_t max,
 		.board = board, .limit = limit, .mask = buckets - 1, .owner = getpid()};
 	t->heads = calloc(buckets, sizeof(*t->heads));
 	t->conns = calloc(SCOREBOARD_SLOTS + 1, sizeof(*t->conns));
-	if (t->heads == NULL || t->conns == NULL)
+	t->foreign = calloc(SCOREBOARD_SLOTS, sizeof(*t->foreign));
+	if (t->heads == NULL || t->conns == NULL || t->foreign == NULL)
 		return -1;
-	return adopt(t);
+	adopt(t);
+	return 0;
 }
 
 void table_refresh(struct table *t)
@@ -73,22 +75,39 @@ void table_refresh(struct table *t)
 	}
 }
 
-uint32_t table_reserve(struct table *t)
+/* A slot that we know nothing of, 0: none. */
+static uint32_t take_free(struct table *t)
 {
-	uint32_t conn = t->free;
+	uint32_t conn = t->free, high;
 
 	if (conn != 0) {
 		t->free = t->conns[conn].chain;
-	} else if (t->fresh <= SCOREBOARD_SLOTS) {
-		conn = t->fresh++;
-		atomic_store(&t->board->high, conn);
-	} else {
-		return 0;
+		return conn;
 	}
-	table_slot(t, conn)->owner =
-		t->owner; /* first: a slot that is taken has an owner */
-	atomic_store(&table_slot(t, conn)->pid, SLOT_RESERVED);
+	if (t->fresh > SCOREBOARD_SLOTS)
+		return 0;
+	conn = t->fresh++;
+	high = atomic_load(&t->board->high);
+	while (high < conn && !atomic_compare_exchange_weak(&t->board->high, &high, conn))
+		;
 	return conn;
+}
+
+uint32_t table_reserve(struct table *t)
+{
+	for (;;) {
+		uint32_t conn = take_free(t);
+		int32_t none = 0;
+
+		if (conn == 0)
+			return 0;
+		if (atomic_compare_exchange_strong(&table_slot(t, conn)->pid, &none,
+						   slot_reserved(t->owner))) {
+			table_slot(t, conn)->owner = t->owner;
+			return conn;
+		}
+		add_foreign(t, conn); /* an older worker was faster */
+	}
 }
 
 void table_cancel(struct table *t, uint32_t conn)

@@ -1,44 +1,27 @@
 /*
- * unit.c: one service's socket and worker, seen from the supervisor.
+ * unit.c: one service's socket and worker, seen from the supervisor: what is watched, how a worker
+ * begins and how it ends.
  */
 #include "unit.h"
 
 #include "clock.h"
+#include "inetd.h"
 #include "log.h"
 #include "relay.h"
 #include "worker.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define ANSWER_TIME NSEC_PER_SEC
-#define RETIRE_TIME NSEC_PER_SEC
 #define LOG_RETRY (100 * NSEC_PER_MSEC)
-
-void unit_init(struct unit *u, const struct service *service)
-{
-	*u = (struct unit){
-		.service = service,
-		.listener.fd = -1,
-		.board_fd = -1,
-		.log = {.in = -1, .out = -1},
-		.stderr_in = -1,
-		.stderr_out = -1,
-		.channel = -1,
-		.answer_due = CLOCK_NEVER,
-		.retire_until = CLOCK_NEVER,
-		.on_listener = {.kind = WATCH_LISTENER, .unit = u},
-		.on_stderr = {.kind = WATCH_STDERR, .unit = u},
-		.on_channel = {.kind = WATCH_CHANNEL, .unit = u},
-	};
-	overload_init(&u->overload, service->name);
-}
 
 static void watch(const struct shared *shared, struct watch *w, int fd, bool on)
 {
@@ -52,13 +35,18 @@ static void watch(const struct shared *shared, struct watch *w, int fd, bool on)
 		overload_busy(&w->unit->overload, "watch", errno, clock_now());
 }
 
-void unit_watch(struct unit *u, const struct shared *shared, int64_t now)
+static void close_fd(int *fd)
 {
-	bool idle = u->worker == 0 && !u->retiring && now >= overload_until(&u->overload);
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
 
-	watch(shared, &u->on_listener, u->listener.fd, idle);
-	watch(shared, &u->on_stderr, u->stderr_out, idle);
-	watch(shared, &u->on_channel, u->channel, u->channel >= 0);
+static void close_stderr(struct unit *u, const struct shared *shared)
+{
+	watch(shared, &u->on_stderr, u->stderr_out, false);
+	close_fd(&u->stderr_in);
+	close_fd(&u->stderr_out);
 }
 
 /* Whether a handler has shut down what all of them have as standard error. We hold both ends, so
@@ -70,25 +58,85 @@ static bool is_shut_down(int fd)
 	return poll(&p, 1, 0) == 1 && (p.revents & (POLLHUP | POLLRDHUP)) != 0;
 }
 
-static void close_stderr(struct unit *u, const struct shared *shared)
+struct unit *unit_new(struct loaded *loaded, const struct service *service)
 {
+	struct unit *u = malloc(sizeof(*u));
+
+	if (u == NULL)
+		return NULL;
+	*u = (struct unit){
+		.loaded = loaded_hold(loaded),
+		.service = service,
+		.listener = {.fd = -1, .wd = -1, .dir_wd = -1},
+		.log = {.in = -1, .out = -1},
+		.stderr_in = -1,
+		.stderr_out = -1,
+		.channel = -1,
+		.kill_at = CLOCK_NEVER,
+		.answer_due = CLOCK_NEVER,
+		.retire_until = CLOCK_NEVER,
+		.on_listener = {.kind = WATCH_LISTENER, .unit = u},
+		.on_stderr = {.kind = WATCH_STDERR, .unit = u},
+		.on_channel = {.kind = WATCH_CHANNEL, .unit = u},
+	};
+	overload_init(&u->overload, service->name);
+	return u;
+}
+
+void unit_free(struct unit *u, const struct shared *shared)
+{
+	unit_unwatch(u, shared);
+	listener_close(&u->listener);
+	close_stderr(u, shared);
+	log_channel_close(&u->log);
+	board_release(u->board);
+	if (u->loaded == NULL)
+		free((void *)(uintptr_t)u->service);
+	loaded_release(u->loaded);
+	free(u);
+}
+
+void unit_unwatch(struct unit *u, const struct shared *shared)
+{
+	watch(shared, &u->on_listener, u->listener.fd, false);
 	watch(shared, &u->on_stderr, u->stderr_out, false);
-	close(u->stderr_in);
-	close(u->stderr_out);
-	u->stderr_in = u->stderr_out = -1;
+	watch(shared, &u->on_channel, u->channel, false);
+}
+
+/* Whether a client is a reason to start a worker, now or later. */
+static bool wants_clients(const struct unit *u)
+{
+	return u->listener.fd >= 0 && u->worker == 0 && !u->former && !u->retiring &&
+	       u->awaits == 0 && !u->shut;
+}
+
+/* Whether a line on handlers' standard error is one. */
+static bool wants_lines(const struct unit *u)
+{
+	return u->stderr_out >= 0 && u->worker == 0 && (u->former || !u->retiring) &&
+	       u->awaits == 0;
+}
+
+void unit_watch(struct unit *u, const struct shared *shared, int64_t now)
+{
+	bool may_start = now >= overload_until(&u->overload);
+
+	watch(shared, &u->on_listener, u->listener.fd, may_start && wants_clients(u));
+	watch(shared, &u->on_stderr, u->stderr_out, may_start && wants_lines(u));
+	watch(shared, &u->on_channel, u->channel, u->channel >= 0);
 }
 
 /* What a service's workers share, made with the first of them. */
 static int equip(struct unit *u, const struct shared *shared)
 {
 	if (u->board == NULL)
-		u->board = scoreboard_create(&u->board_fd);
+		u->board = board_new();
 	if (u->board == NULL)
 		return -1;
 	if (u->log.in < 0 && log_channel_open(&u->log) < 0)
 		return -1;
 	logger_add(&shared->log, &u->log); /* if that is full now: unit_tick() */
-	if (u->service->stderr_kind == STDERR_SYSLOG && u->stderr_out < 0 &&
+	if (u->service->stderr_kind == STDERR_SYSLOG && u->stderr_out < 0 && !u->former &&
 	    relay_pair(&u->stderr_in, &u->stderr_out) < 0)
 		return -1;
 	return 0;
@@ -99,11 +147,13 @@ static int spawn(struct unit *u, const struct shared *shared)
 	struct worker_start start = {.service = u->service, .nofile = shared->nofile};
 	int pair[2];
 
-	if (equip(u, shared) < 0 ||
-	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) <
-		    0)
+	if (u->listener.fd >= 0 &&
+	    fcntl(u->listener.fd, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
 		return -1;
-	start.board = u->board;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) <
+	    0)
+		return -1;
+	start.board = u->board->map;
 	start.listener = u->listener.fd;
 	start.channel = pair[1];
 	start.log = u->log.in;
@@ -122,14 +172,36 @@ static int spawn(struct unit *u, const struct shared *shared)
 	return 0;
 }
 
+/* A retiring unit's handler serves nobody any more: who is queued is a worker's affair. */
+static int start_any(struct unit *u, const struct shared *shared)
+{
+	u->inetd = false;
+	u->ended = false;
+	if (equip(u, shared) < 0)
+		return -1;
+	if (!u->service->wait || u->retiring || u->former)
+		return spawn(u, shared);
+	u->worker = inetd_start(u->service, u->listener.fd, u->log.in, &shared->nofile);
+	if (u->worker < 0) {
+		u->worker = 0;
+		return -1;
+	}
+	u->inetd = true;
+	u->uid = u->service->account->uid;
+	u->gid = u->service->gid;
+	return 0;
+}
+
 void unit_start(struct unit *u, const struct shared *shared, int64_t now)
 {
 	struct log_line line;
 
-	if (spawn(u, shared) < 0) {
+	u->started = now;
+	if (start_any(u, shared) < 0) {
 		overload_busy(&u->overload, "worker", errno, now);
 	} else {
-		log_begin(&line, LOG_DEBUG, "worker");
+		log_begin(&line, u->inetd ? LOG_INFO : LOG_DEBUG,
+			  u->inetd ? "handler" : "worker");
 		log_str(&line, "service", u->service->name);
 		log_num(&line, "pid", u->worker);
 		log_str(&line, "status", "started");
@@ -138,53 +210,78 @@ void unit_start(struct unit *u, const struct shared *shared, int64_t now)
 	unit_watch(u, shared, now);
 }
 
-void unit_order(struct unit *u, char order, int64_t now)
+void unit_event(struct unit *u, const struct shared *shared, const struct watch *w,
+		int64_t now)
 {
-	if (u->channel < 0)
+	struct pollfd p = {.fd = u->listener.fd};
+	char byte;
+
+	if (u->worker != 0)
 		return;
-	(void)send(u->channel, &order, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-	if (order == WORKER_DRAIN || order == WORKER_REFUSE)
-		u->answer_due = now + ANSWER_TIME;
+	if (w == &u->on_listener && poll(&p, 1, 0) == 1 && (p.revents & POLLHUP) != 0) {
+		overload_failed(&u->overload, u->service->socket, 0, "accept", EINVAL,
+				now);
+		u->shut = true;
+		unit_watch(u, shared, now);
+	} else if (w == &u->on_stderr && u->former &&
+		   recv(u->stderr_out, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0) {
+		close_stderr(u, shared); /* nobody can write to it any more */
+	} else {
+		unit_start(u, shared, now);
+	}
 }
 
-static void close_listener(struct unit *u, const struct shared *shared)
-{
-	watch(shared, &u->on_listener, u->listener.fd, false);
-	listener_close(&u->listener);
-	u->retire_until = CLOCK_NEVER;
-}
-
-void unit_answer(struct unit *u, const struct shared *shared)
+void unit_answer(struct unit *u, const struct shared *shared, int64_t now)
 {
 	char answer;
+	ssize_t n = recv(u->channel, &answer, 1, MSG_DONTWAIT);
 
-	if (recv(u->channel, &answer, 1, MSG_DONTWAIT) == 1 && answer == WORKER_DRAINED) {
+	if (n == 1 && answer == WORKER_DRAINED) {
 		u->answer_due = CLOCK_NEVER;
-		if (u->retiring)
-			close_listener(u, shared);
-		return;
+		unit_drained(u, shared, now);
+	} else if (n == 1 && answer == WORKER_SHUT) {
+		overload_back_off(&u->overload, now);
+		u->shut = true;
+	} else if (n >= 0 || errno != EAGAIN) {
+		/* the worker has closed it: SIGCHLD tells more */
+		watch(shared, &u->on_channel, u->channel, false);
 	}
-	/* the worker has closed it: SIGCHLD tells more */
-	watch(shared, &u->on_channel, u->channel, false);
 }
 
 /* The status in words, as in a close line. */
-static void log_ended(const struct unit *u, int status)
+static void log_ended(const struct unit *u, int status, const struct rusage *usage,
+		      int64_t now)
 {
 	struct log_line line;
 	bool normal = WIFEXITED(status) && WEXITSTATUS(status) != WORKER_FAILED;
+	int level = normal ? LOG_DEBUG : LOG_WARNING;
 
-	log_begin(&line, normal ? LOG_DEBUG : LOG_WARNING, "worker");
+	log_begin(&line, u->inetd ? LOG_INFO : level, u->inetd ? "handler" : "worker");
 	log_str(&line, "service", u->service->name);
 	log_num(&line, "pid", u->worker);
 	log_status(&line, status);
+	if (u->inetd)
+		log_usage(&line, now - u->started, usage);
 	if (u->overload.delay > 0)
 		log_sec(&line, "retry", u->overload.delay);
 	log_end(&line);
 }
 
-void unit_worker_ended(struct unit *u, const struct shared *shared, int status,
-		       int64_t now)
+/* A handler that ends badly as soon as it has begun is not started again at once, and no other more
+ * often than is useful. */
+static void pace_inetd(struct unit *u, int status, int64_t now)
+{
+	bool failed = !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+
+	if (failed && !u->ended && now - u->started < INETD_BRIEF)
+		overload_back_off(&u->overload, now);
+	else
+		overload_over(&u->overload);
+	if (overload_until(&u->overload) < u->started + INETD_PACE)
+		u->overload.until = u->started + INETD_PACE;
+}
+
+static void pace_worker(struct unit *u, int status, int64_t now)
 {
 	int code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
 
@@ -192,50 +289,36 @@ void unit_worker_ended(struct unit *u, const struct shared *shared, int status,
 		overload_busy(&u->overload, "worker", code, now);
 	else if (code == WORKER_FAILED)
 		overload_back_off(&u->overload, now);
-	else
+	else if (!u->shut)
 		overload_over(&u->overload);
-	log_ended(u, status);
+}
+
+void unit_worker_ended(struct unit *u, const struct shared *shared, int status,
+		       const struct rusage *usage, int64_t now)
+{
+	if (u->inetd)
+		pace_inetd(u, status, now);
+	else
+		pace_worker(u, status, now);
+	log_ended(u, status, usage, now);
 	/* epoll would keep an entry that a child, forked just now, still has open */
 	watch(shared, &u->on_channel, u->channel, false);
-	close(u->channel);
-	u->channel = -1;
+	close_fd(&u->channel);
 	u->worker = 0;
-	u->answer_due = CLOCK_NEVER;
-	if (u->stderr_out >= 0 && is_shut_down(u->stderr_out))
+	u->inetd = false;
+	u->answer_due = u->kill_at = CLOCK_NEVER;
+	if (u->stderr_out >= 0 && u->stderr_in >= 0 && is_shut_down(u->stderr_out))
 		close_stderr(u, shared); /* the next worker gets a new one */
-}
-
-/* Whether somebody is queued. */
-static bool has_queue(const struct unit *u)
-{
-	struct pollfd p = {.fd = u->listener.fd, .events = POLLIN};
-
-	return poll(&p, 1, 0) == 1;
-}
-
-void unit_retire(struct unit *u, const struct shared *shared, int64_t now)
-{
-	if (u->listener.fd < 0)
-		return;
-	if (!u->retiring) {
-		listener_remove(u->service, &u->listener);
-		u->retiring = true;
-		u->retire_until = now + RETIRE_TIME;
-	}
-	if (u->worker == 0 && has_queue(u) && now < u->retire_until)
-		unit_start(u, shared, now);
-	if (u->worker != 0)
-		unit_order(u, WORKER_REFUSE, now);
-	else
-		close_listener(u, shared);
-	unit_watch(u, shared, now);
+	unit_let_heir_start(u, shared, now);
 }
 
 int64_t unit_due(const struct unit *u)
 {
 	int64_t due = clock_min(u->answer_due, u->retire_until);
 
-	if (u->worker == 0 && u->listener.fd >= 0 && !u->on_listener.on && !u->retiring)
+	due = clock_min(due, u->kill_at);
+	if ((wants_clients(u) && !u->on_listener.on) ||
+	    (wants_lines(u) && !u->on_stderr.on))
 		due = clock_min(due, overload_until(&u->overload));
 	return u->log.in >= 0 && !u->log.known ? clock_min(due, u->log_due) : due;
 }
@@ -246,8 +329,10 @@ void unit_tick(struct unit *u, const struct shared *shared, int64_t now)
 		u->answer_due = CLOCK_NEVER;
 		(void)kill(u->worker, SIGKILL);
 	}
+	if (now >= u->kill_at)
+		unit_order(u, WORKER_KILL, now);
 	if (now >= u->retire_until)
-		close_listener(u, shared);
+		unit_drained(u, shared, now);
 	if (u->log.in >= 0 && !u->log.known && now >= u->log_due) {
 		logger_add(&shared->log, &u->log);
 		u->log_due = now + LOG_RETRY;

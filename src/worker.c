@@ -32,6 +32,8 @@
 # define SO_PASSRIGHTS 83
 #endif
 
+#define FINISH_TIME NSEC_PER_SEC         /* for those who are queued */
+#define ALONE_TIME (200 * NSEC_PER_MSEC) /* the same, when the supervisor has gone */
 #define FOREIGN_POLL \
  (100 * NSEC_PER_MSEC) /* nobody tells us that another's slot is free */
 
@@ -42,29 +44,72 @@ static void stop_accepting(struct worker *w)
 	w->accepting = false;
 }
 
-static void obey(struct worker *w)
+/* Draining is done: nobody else gets in. */
+static void finish(struct worker *w, bool refuse)
 {
 	const char answer = WORKER_DRAINED;
-	char order = WORKER_DRAIN;
+
+	if (refuse)
+		client_refuse_queued(w);
+	stop_accepting(w);
+	w->finish_at = CLOCK_NEVER;
+	if (!w->alone)
+		(void)send(CHANNEL, &answer, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static void end_handlers(struct worker *w, enum worker_order order)
+{
+	if (order == WORKER_KILL) {
+		reaper_end_all(w, CONN_RUNNING, CONN_KILLED);
+		reaper_end_all(w, CONN_TERMINATED, CONN_KILLED);
+	} else {
+		reaper_end_all(w, CONN_RUNNING, CONN_TERMINATED);
+	}
+}
+
+static void obey(struct worker *w)
+{
+	char order;
 	ssize_t n = recv(CHANNEL, &order, 1, MSG_DONTWAIT);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	if (n == 1 && order == WORKER_TERMINATE) {
-		reaper_end_all(w, CONN_RUNNING, CONN_TERMINATED);
+	if (n != 1) {
+		w->alone = true;
+		w->finish_at = w->now + ALONE_TIME;
 		return;
 	}
-	if (n == 1 && order == WORKER_KILL) {
-		reaper_end_all(w, CONN_RUNNING, CONN_KILLED);
-		reaper_end_all(w, CONN_TERMINATED, CONN_KILLED);
-		return;
+	switch (order) {
+	case WORKER_TERMINATE:
+	case WORKER_KILL:
+		end_handlers(w, (enum worker_order)order);
+		break;
+	case WORKER_RETRY:
+		overload_init(&w->overload, w->service->name);
+		break;
+	case WORKER_FINISH:
+		w->finish_at = w->now + FINISH_TIME;
+		break;
+	default:
+		if (order == WORKER_REFUSE || w->finish_at == CLOCK_NEVER)
+			finish(w, order == WORKER_REFUSE);
 	}
-	if (n == 1 && order == WORKER_REFUSE)
-		client_refuse_queued(w);
-	stop_accepting(w);
-	w->alone = n != 1;
+}
+
+/* Serves who is queued, one a turn, as long as there is time. */
+static void go_on_finishing(struct worker *w, bool queued)
+{
+	if (w->finish_at != CLOCK_NEVER && (!queued || w->finish_at <= w->now))
+		finish(w, queued && !w->alone);
+}
+
+static void tell_shut(struct worker *w)
+{
+	const char message = WORKER_SHUT;
+
 	if (!w->alone)
-		(void)send(CHANNEL, &answer, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+		(void)send(CHANNEL, &message, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	w->shut = false;
 }
 
 /* When an idle worker ends; draining ones do at once. */
@@ -74,6 +119,8 @@ static int64_t idle_until(const struct worker *w)
 
 	if (w->table.own > 0 || w->held >= 0)
 		return CLOCK_NEVER;
+	if (w->relaying && !w->deaf && !w->alone)
+		return until;
 	if (!w->accepting || w->deaf)
 		return w->now;
 	/* whoever waits for a place that others hold would only bring the next worker */
@@ -91,6 +138,8 @@ static int64_t next_due(struct worker *w, bool polling)
 	int64_t due = idle_until(w);
 
 	due = clock_min(due, reaper_due(w));
+	if (w->finish_at != CLOCK_NEVER)
+		due = clock_min(due, polling ? w->now : w->finish_at);
 	if (w->relay != NULL)
 		due = clock_min(due, relay_due(w->relay));
 	if (w->now < overload_until(&w->overload))
@@ -134,7 +183,7 @@ static void run(struct worker *w)
 
 	w->now = w->active = clock_now();
 	while (idle_until(w) > w->now) {
-		bool polling = client_wanted(w);
+		bool queued, polling = client_wanted(w);
 
 		fds[1].fd = w->alone ? -1 : CHANNEL;
 		fds[2].fd = w->relay == NULL || w->deaf ? -1 : STDERR_OUT;
@@ -155,8 +204,12 @@ static void run(struct worker *w)
 			obey(w);
 		reaper_expire(w);
 		client_retry(w);
-		if (polling && fds[3].revents != 0 && w->accepting && w->held < 0)
+		queued = !polling || fds[3].revents != 0;
+		if (polling && queued && w->accepting && w->held < 0)
 			client_accept(w);
+		if (w->shut)
+			tell_shut(w);
+		go_on_finishing(w, queued);
 		log_report_lost();
 	}
 }
@@ -195,6 +248,8 @@ static int place_descriptors(const struct worker_start *start)
 	for (int i = LISTENER; i < SIGNALS; i++)
 		if (from[i] >= 0 && dup3(from[i], i, O_CLOEXEC) < 0)
 			return -1;
+	if (start->listener < 0)
+		close(LISTENER);
 	if (start->stderr_out < 0)
 		close(STDERR_OUT);
 	close(SIGNALS);
@@ -267,8 +322,10 @@ _Noreturn void worker_run(const struct worker_start *start)
 	w = (struct worker){.service = start->service,
 			    .pid = getpid(),
 			    .counters = &start->board->counters,
-			    .accepting = true,
+			    .accepting = start->listener >= 0,
+			    .relaying = start->listener < 0,
 			    .held = -1,
+			    .finish_at = CLOCK_NEVER,
 			    .sweep_at = CLOCK_NEVER,
 			    .want_groups = access_wants_groups(&start->service->access)};
 	log_open(start->log, start->service->log_level, start->service->name);

@@ -2,7 +2,7 @@
  * worker.h: one service's loop: accept, decide, spawn, reap, expire, relay standard error.
  *
  * The supervisor gives orders over a SOCK_SEQPACKET channel, a byte each; nothing else is obeyed.
- * End of file on it means that the supervisor has gone: the same as WORKER_DRAIN.
+ * End of file on it means that the supervisor has gone: almost the same as WORKER_FINISH.
  */
 #ifndef UDSD_WORKER_H
 #define UDSD_WORKER_H
@@ -12,13 +12,18 @@
 
 #include <sys/resource.h>
 
+/* Values that no version changes: at an upgrade a new supervisor orders about old workers. */
 enum worker_order {
-	WORKER_DRAIN = 'd',  /* stop accepting; answered by WORKER_DRAINED */
+	WORKER_DRAIN = 'd', /* stop accepting; answered by WORKER_DRAINED */
+	WORKER_FINISH =
+		'f', /* the same, but who is queued is served first, for a second at most */
 	WORKER_REFUSE = 'r', /* the same, but who is queued gets an end of file first */
 	WORKER_TERMINATE =
 		't',       /* SIGTERM to all handlers' groups, SIGKILL after kill-grace */
 	WORKER_KILL = 'k', /* SIGKILL to them */
+	WORKER_RETRY = 'n',   /* no back-off any more: try again what failed */
 	WORKER_DRAINED = 'D', /* the answer: it accepts no more */
+	WORKER_SHUT = 'S',    /* somebody has shut the listening socket down */
 };
 
 /* Exit status of a worker that could not begin or go on; for want of resources it is the errno, which
@@ -30,9 +35,9 @@ struct worker_start {
 	const struct service *service;
 	struct scoreboard *board;
 	struct rlimit nofile; /* the limit that handlers are to have */
-	int listener;
-	int channel;   /* the worker's end */
-	int log;       /* where its records go */
+	int listener;         /* -1: only reads what handlers write to standard error */
+	int channel;          /* the worker's end */
+	int log;              /* where its records go */
 	int stderr_in; /* handlers' standard error, if it goes to the log; else -1 */
 	int stderr_out;
 };

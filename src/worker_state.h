@@ -31,7 +31,10 @@ struct worker {
 	struct overload overload; /* when to try again what failed */
 	bool accepting;           /* false: draining */
 	bool alone;               /* the supervisor has gone */
-	bool deaf; /* nothing comes from handlers' standard error any more */
+	bool shut;                /* the listening socket has been shut down */
+	bool relaying;            /* it is here for standard error only */
+	int64_t finish_at; /* when those still queued are given up; CLOCK_NEVER: not draining */
+	bool deaf;         /* nothing comes from handlers' standard error any more */
 	bool want_groups;
 	bool takes_fds;     /* clients may send descriptors */
 	int held;           /* a client for whom there is no process yet; -1: none */

@@ -23,7 +23,7 @@ BAD_OPTIONS = [
     ('socket-group = "no-such-group-here"', "no-such-group-here"),
     ('type = "dgram"', "type"),
     ("enabled = maybe", "enabled"),
-    ("wait = true", "wait"),
+    ("wait = maybe", "wait"),
     ("backlog = -1", "backlog"),
     ("backlog = many", "backlog"),
     ('user = "no-such-user-here"', "no-such-user-here"),
@@ -293,10 +293,32 @@ class Faults(ConfigCase):
                 self.assert_fault(done, [1], option.split()[0])
                 self.assertIn("not yet", done.stderr)
 
-    def test_wait_is_not_yet_supported(self):
-        done = self.check(complete(self.section("wait = true")))
-        self.assert_fault(done, [4], "wait")
-        self.assertIn("not yet", done.stderr)
+    def test_wait_leaves_no_room_for_what_udsd_does_with_clients(self):
+        for option in ('allow = { "any" }', 'deny = { "uid:1" }', "max-connections = 3",
+                       "max-connections-per-user = 3", 'rate = "1/1s"', 'overflow = "reject"',
+                       'reject-message = "no"', "max-lifetime = 1s", "idle-timeout = 1s",
+                       "worker-idle = 1s", 'stderr = "syslog"', 'stderr = "client"'):
+            for text in (self.section("wait = true\n" + option),
+                         "defaults { %s\n%s }\n" % (option, 'user = "nobody"' if IS_ROOT else "")
+                         + self.section("wait = true")):
+                with self.subTest(option=option, text=text):
+                    done = self.check(complete(text))
+                    self.assertEqual(done.returncode, REFUSED)
+                    self.assertIn(option.split()[0], done.stderr)
+
+    def test_wait_goes_with_the_rest(self):
+        for option in ('stderr = "null"', 'stderr = "/dev/null"', "nice = 1", "kill-grace = 0",
+                       "backlog = 3", 'type = "seqpacket"', "enabled = false"):
+            with self.subTest(option=option):
+                done = self.check(complete(self.section("wait = true\n" + option)))
+                self.assertEqual((done.returncode, done.stderr), (0, ""))
+                self.assertIn(", wait", done.stdout)
+
+    def test_wait_is_not_for_an_abstract_socket(self):
+        text = self.section("wait = true").replace("@DIR@", "@no-path")
+        done = self.check(complete(text))
+        self.assertEqual(done.returncode, REFUSED, text)
+        self.assertIn("use a path", done.stderr)
 
     def test_a_bad_pid_file(self):
         done = self.check('pid-file = "relative"\n' + self.section())

@@ -77,7 +77,7 @@ BAD_OPTIONS = [
     "type=dgram",
     "user=no-such-user-here",
     "directory=/no/such/place",
-    "wait=true",
+    "wait=perhaps",
     "socket=/tmp/other",
     "handler=/bin/cat",
     "umask=022 nice=1",
@@ -174,6 +174,16 @@ class Bare(Case):
                 self.assertIn(done.returncode, (USAGE, REFUSED))
                 self.assertIn(option.split("=")[0], done.stderr)
                 self.assertFalse(os.path.lexists(self.path("e.sock")))
+
+    def test_relative_paths_are_those_of_its_start(self):
+        self.echo()
+        sup = self.start(["./s.sock", "echo"], cwd=self.dir)
+        sup.sockets.append(self.path("s.sock"))
+        sup.wait_event("listen", socket=self.dir + "/./s.sock")
+        for number, event in ((signal.SIGHUP, "reload"), (signal.SIGUSR2, "upgrade")):
+            sup.kill(number)
+            sup.wait_event(event, status="done")
+            self.assertEqual(self.talk(self.path("s.sock"), b"x"), b"hello\r\nx")
 
     def test_refuses_a_bad_socket_or_handler(self):
         for words in (

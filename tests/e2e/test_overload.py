@@ -8,7 +8,9 @@ import shutil
 import socket
 import time
 
-from harness import IS_ROOT, SANITIZED, Case, config, main, read_to_end, service, wait_for
+from harness import (
+    IS_ROOT, SANITIZED, Case, config, main, needs_root, read_to_end, service, wait_for,
+)
 from more import Faults, Who, as_user, cpu_seconds, is_gone, is_silent, kill_worker, visit
 
 SHARE = 0.02                            # of a CPU, while it lasts
@@ -261,6 +263,7 @@ class Shim(Base):
                 self.faults.end()
                 wait_for(lambda sup=sup: visit(sup.socket) == b"hello\r\n", 3)
 
+    @needs_root  # whoever is the handler's user needs no process to send its signal
     def test_a_time_that_is_up_while_nothing_can_be_forked(self):
         """A handler that outlived its worker is ended as soon as that is possible."""
         for grace in ("300ms", "0", "10s"):

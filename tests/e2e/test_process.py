@@ -162,10 +162,11 @@ class Death(Case):
         def killer():
             kills = 0
             while len(done) < 280:
+                served = len(done) + 20
                 for pid in sup.workers("s"):
                     os.kill(pid, signal.SIGKILL)
                     kills += 1
-                time.sleep(0.05)
+                wait_for(lambda: len(done) >= min(served, 280), 20)
             return kills
 
         results = crowd(21, 301, lambda number: client(number) if number else killer())

@@ -11,7 +11,6 @@
 #include <sys/socket.h>
 
 enum kind {
-	NOTHING,
 	BOOL,
 	INT,
 	UNSIGNED,
@@ -36,7 +35,7 @@ static const struct {
 	{"socket", TEXT, AT(socket)},
 	{"handler", LIST, AT(handler)},
 	{"type", SOCKET_TYPE, AT(type)},
-	{"wait", NOTHING, 0},
+	{"wait", BOOL, AT(wait)},
 	{"socket-owner", UNSIGNED, AT(socket_owner)},
 	{"socket-group", UNSIGNED, AT(socket_group)},
 	{"socket-mode", MODE, AT(socket_mode)},
@@ -154,8 +153,6 @@ static inline void show_field(FILE *f, const struct service *s, size_t i)
 		break;
 	case OTHER:
 		show_other(f, s, fields[i].option);
-		break;
-	case NOTHING:
 		break;
 	}
 }

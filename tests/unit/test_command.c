@@ -30,18 +30,15 @@ static struct config *configure(char *const *options, char *const *argv,
 
 static const struct {
 	const char *argv[MAX];
-	const char *name, *socket, *handler; /* NULL: as they were given */
+	const char *name;
 } commands[] = {
-	{{"/tmp/s", "/bin/true"}, "true", NULL, NULL},
-	{{"/tmp/s", "/bin/true", "-v", "", "a b"}, "true", NULL, NULL},
-	{{"/tmp/s", "/bin/true", "'", "\\", "\\'"}, "true", NULL, NULL},
-	{{"/tmp/s", "/bin/true", "\"${HOME}\"", "${HOME}", "# //"}, "true", NULL, NULL},
-	{{"/tmp/s", "/bin/true", "}", "{ a, b }", "\n/*"}, "true", NULL, NULL},
-	{{"/tmp/it's \\ here", "/bin/true"}, "true", NULL, NULL},
-	{{"s", "/bin/true"}, "true", "/tmp/s", NULL},
-	{{"./a/s", "/bin/true"}, "true", "/tmp/./a/s", NULL},
-	{{"/tmp/s", "../bin/true"}, "true", NULL, "/tmp/../bin/true"},
-	{{"/tmp/s", "/bin/["}, "service", NULL, NULL},
+	{{"/tmp/s", "/bin/true"}, "true"},
+	{{"/tmp/s", "/bin/true", "-v", "", "a b"}, "true"},
+	{{"/tmp/s", "/bin/true", "'", "\\", "\\'"}, "true"},
+	{{"/tmp/s", "/bin/true", "\"${HOME}\"", "${HOME}", "# //"}, "true"},
+	{{"/tmp/s", "/bin/true", "}", "{ a, b }", "\n/*"}, "true"},
+	{{"/tmp/it's \\ here", "/bin/true"}, "true"},
+	{{"/tmp/s", "/bin/["}, "service"},
 };
 
 static void test_command(void **state)
@@ -49,7 +46,6 @@ static void test_command(void **state)
 	char *none[] = {NULL};
 
 	(void)state;
-	assert_int_equal(chdir("/tmp"), 0);
 	for (size_t i = 0; i < COUNT(commands); i++) {
 		char *const *argv = (char *const *)(uintptr_t)commands[i].argv;
 		struct faults faults;
@@ -64,10 +60,8 @@ static void test_command(void **state)
 		check(c != NULL, "%s %s: %s", argv[0], argv[1], shown(faults.text));
 		s = &c->services[0];
 		assert_string_equal(s->name, commands[i].name);
-		assert_string_equal(s->socket,
-				    commands[i].socket ? commands[i].socket : argv[0]);
-		assert_string_equal(s->handler[0],
-				    commands[i].handler ? commands[i].handler : argv[1]);
+		assert_string_equal(s->socket, argv[0]);
+		assert_string_equal(s->handler[0], argv[1]);
 		for (size_t k = 2; k < MAX && (k == 2 || argv[k - 1] != NULL); k++)
 			check(same(s->handler[k - 1], argv[k]), "%s: %s", shown(argv[k]),
 			      shown(s->handler[k - 1]));

@@ -13,59 +13,98 @@
 #include <stdio.h>
 #include <sys/mman.h>
 
-static void test_create(void **state)
+static void test_new(void **state)
 {
-	struct scoreboard *board, *other;
-	int fd = -1;
+	struct board *board = board_new();
+	struct scoreboard *other;
 
 	(void)state;
-	board = scoreboard_create(&fd);
 	assert_non_null(board);
-	assert_int_equal(board->layout, SCOREBOARD_LAYOUT);
-	assert_int_equal(scoreboard_high(board), 0);
-	assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
-	other = mmap(NULL, sizeof(*other), PROT_READ, MAP_SHARED, fd, 0);
+	assert_int_equal(board->map->layout, SCOREBOARD_LAYOUT);
+	assert_int_equal(scoreboard_high(board->map), 0);
+	assert_int_equal(fcntl(board->fd, F_GETFD), FD_CLOEXEC);
+	other = mmap(NULL, sizeof(*other), PROT_READ, MAP_SHARED, board->fd, 0);
 	assert_true(other != MAP_FAILED);
-	board->slots[SCOREBOARD_SLOTS - 1].pid = 4242;
+	board->map->slots[SCOREBOARD_SLOTS - 1].pid = 4242;
 	assert_int_equal(other->slots[SCOREBOARD_SLOTS - 1].pid, 4242);
-	scoreboard_unmap(board);
+	board_release(board);
 	assert_int_equal(other->slots[SCOREBOARD_SLOTS - 1].pid, 4242);
-	scoreboard_unmap(other);
-	close(fd);
+	munmap(other, sizeof(*other));
+}
+
+/* It is there as long as somebody uses it. */
+static void test_users(void **state)
+{
+	struct board *board = board_new();
+	int fd;
+
+	(void)state;
+	assert_non_null(board);
+	fd = board->fd;
+	assert_ptr_equal(board_hold(board), board);
+	board_release(board);
+	board->map->slots[0].pid = 1;
+	assert_true(fcntl(fd, F_GETFD) >= 0);
+	board_release(board);
+	assert_int_equal(fcntl(fd, F_GETFD), -1);
+	board_release(NULL);
+	assert_null(board_hold(NULL));
 }
 
 /* Nobody can cut it under a reader, nor undo that. */
 static void test_sealed(void **state)
 {
-	struct scoreboard *board;
-	int fd = -1;
+	struct board *board = board_new();
 
 	(void)state;
-	board = scoreboard_create(&fd);
 	assert_non_null(board);
-	assert_int_equal(fcntl(fd, F_GET_SEALS),
+	assert_int_equal(fcntl(board->fd, F_GET_SEALS),
 			 F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
-	assert_int_equal(ftruncate(fd, 0), -1);
+	assert_int_equal(ftruncate(board->fd, 0), -1);
 	assert_int_equal(errno, EPERM);
-	assert_int_equal(ftruncate(fd, sizeof(*board) + 1), -1);
-	scoreboard_unmap(board);
-	close(fd);
+	assert_int_equal(ftruncate(board->fd, sizeof(*board->map) + 1), -1);
+	board_release(board);
+}
+
+/* What an earlier process made is taken over with all that is in it, unless it is of another
+ * layout, of another size, or could be cut. */
+static void test_adopt(void **state)
+{
+	struct board *board = board_new(), *again;
+	int fd;
+
+	(void)state;
+	assert_non_null(board);
+	board->map->counters.connections = 77;
+	again = board_adopt(dup(board->fd));
+	assert_non_null(again);
+	assert_int_equal(again->map->counters.connections, 77);
+	board_release(again);
+	board->map->layout++;
+	fd = dup(board->fd);
+	assert_null(board_adopt(fd));
+	assert_int_equal(fcntl(fd, F_GETFD), -1);
+	board_release(board);
+	fd = memfd_create("test", MFD_ALLOW_SEALING);
+	assert_int_equal(ftruncate(fd, sizeof(struct scoreboard)), 0);
+	assert_null(board_adopt(fd));
+	assert_null(board_adopt(dup(STDIN_FILENO)));
 }
 
 /* Tries to make one with a limit of this process; the errno, 0 if there is one. */
 static int try_limited(int resource, rlim_t value)
 {
 	struct rlimit old, lower;
-	struct scoreboard *board;
-	int fd = -1, error;
+	struct board *board;
+	int error;
 
 	getrlimit((__rlimit_resource_t)resource, &old);
 	lower = (struct rlimit){value, old.rlim_max};
 	setrlimit((__rlimit_resource_t)resource, &lower);
-	board = scoreboard_create(&fd);
+	board = board_new();
 	error = board != NULL ? 0 : errno;
 	setrlimit((__rlimit_resource_t)resource, &old);
-	return fd == -1 ? error : 0;
+	return error;
 }
 
 /* Without room for it there is none, and no descriptor is left. */
@@ -94,18 +133,15 @@ static void test_high(void **state)
 		{0, 0},         {1, 1},         {65535, 65535},
 		{65536, 65536}, {65537, 65536}, {UINT32_MAX, 65536},
 	};
-	struct scoreboard *board;
-	int fd = -1;
+	struct board *board = board_new();
 
 	(void)state;
-	board = scoreboard_create(&fd);
 	assert_non_null(board);
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		board->high = rows[i].says;
-		assert_int_equal(scoreboard_high(board), rows[i].is);
+		board->map->high = rows[i].says;
+		assert_int_equal(scoreboard_high(board->map), rows[i].is);
 	}
-	scoreboard_unmap(board);
-	close(fd);
+	board_release(board);
 }
 
 static void test_reject_name(void **state)
@@ -194,7 +230,8 @@ static void test_close_hostile(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_create),        cmocka_unit_test(test_sealed),
+		cmocka_unit_test(test_new),           cmocka_unit_test(test_users),
+		cmocka_unit_test(test_adopt),         cmocka_unit_test(test_sealed),
 		cmocka_unit_test(test_no_room),       cmocka_unit_test(test_high),
 		cmocka_unit_test(test_reject_name),   cmocka_unit_test(test_close),
 		cmocka_unit_test(test_close_hostile),

@@ -9,10 +9,12 @@
 #include <unistd.h>
 
 #define NOW 1000
-#define OTHERS 64 /* for tables of 64: pids so far apart have the same hash */
+#define OTHER_RESERVED (-99) /* by worker 99 */
+#define OTHERS 64            /* for tables of 64: pids so far apart have the same hash */
 
 struct fixture {
-	struct scoreboard *board;
+	struct board *shared;
+	struct scoreboard *board; /* its map */
 	struct limit *limit;
 	struct table table;
 };
@@ -22,12 +24,11 @@ static int set_up(void **state)
 {
 	static const struct limit_rule rule = {.per_user = 2};
 	struct fixture *f = calloc(1, sizeof(*f));
-	int fd;
 
 	*state = f;
-	if (f == NULL || (f->board = scoreboard_create(&fd)) == NULL)
+	if (f == NULL || (f->shared = board_new()) == NULL)
 		return -1;
-	close(fd);
+	f->board = f->shared->map;
 	f->limit = limit_new(&rule, 64);
 	return f->limit != NULL ? 0 : -1;
 }
@@ -36,7 +37,7 @@ static int tear_down(void **state)
 {
 	struct fixture *f = *state;
 
-	scoreboard_unmap(f->board);
+	board_release(f->shared);
 	limit_free(f->limit);
 	free(f->table.heads);
 	free(f->table.conns);
@@ -57,7 +58,7 @@ static uint32_t open_conn(struct table *t, pid_t pid, int64_t now)
 	uint32_t conn = table_reserve(t);
 
 	assert_int_not_equal(conn, 0);
-	assert_int_equal(table_slot(t, conn)->pid, SLOT_RESERVED);
+	assert_int_equal(table_slot(t, conn)->pid, slot_reserved(getpid()));
 	table_slot(t, conn)->pid = pid;
 	table_open(t, conn, now);
 	return conn;
@@ -90,15 +91,15 @@ static void test_reserve(void **state)
 		assert_int_equal(table_reserve(t), i);
 		assert_int_equal(t->board->high, i);
 		assert_ptr_equal(table_slot(t, i), &t->board->slots[i - 1]);
-		assert_int_equal(t->board->slots[i - 1].pid, SLOT_RESERVED);
+		assert_int_equal(t->board->slots[i - 1].pid, slot_reserved(getpid()));
 	}
 	assert_int_equal(table_live(t), 0); /* not yet */
 	table_cancel(t, 2);
 	table_cancel(t, 4);
 	assert_int_equal(table_slot(t, 2)->pid, 0);
 	assert_int_equal(table_reserve(t) + table_reserve(t), 2 + 4);
-	assert_int_equal(table_slot(t, 2)->pid, SLOT_RESERVED);
-	assert_int_equal(table_slot(t, 4)->pid, SLOT_RESERVED);
+	assert_int_equal(table_slot(t, 2)->pid, slot_reserved(getpid()));
+	assert_int_equal(table_slot(t, 4)->pid, slot_reserved(getpid()));
 	assert_int_equal(table_reserve(t), 6);
 }
 
@@ -209,7 +210,7 @@ static void test_queues(void **state)
 /* Slots 1 to 6: of two users' handlers, one reserved, and two free ones. */
 static void fill_board(struct scoreboard *board)
 {
-	static const int pids[] = {100, 0, 101, SLOT_RESERVED, 0, 102};
+	static const int pids[] = {100, 0, 101, OTHER_RESERVED, 0, 102};
 	static const uid_t uids[] = {7, 7, 8, 9, 7, 7};
 
 	for (size_t i = 0; i < COUNT(pids); i++) {
@@ -236,7 +237,37 @@ static void test_adopt(void **state)
 	assert_int_equal(table_reserve(t), 5);
 	assert_int_equal(table_reserve(t), 7);
 	assert_int_equal(f->board->slots[0].pid, 100);
-	assert_int_equal(f->board->slots[3].pid, SLOT_RESERVED);
+	assert_int_equal(f->board->slots[3].pid, OTHER_RESERVED);
+}
+
+/* A slot that an older worker takes after we have looked is not given out twice; it counts. */
+static void test_race(void **state)
+{
+	struct fixture *f = *state;
+	struct table *t = begin(f);
+	uint32_t first = table_reserve(t);
+
+	table_cancel(t, first);
+	table_slot(t, first)->pid = OTHER_RESERVED; /* it was free for us, and for them */
+	table_slot(t, first + 1)->pid = 300;
+	assert_int_equal(table_reserve(t), first + 2);
+	assert_int_equal(table_live(t), 2);
+	assert_int_equal(table_slot(t, first)->pid, OTHER_RESERVED);
+	table_slot(t, first)->pid = 0;
+	table_refresh(t);
+	assert_int_equal(table_live(t), 1);
+	assert_int_equal(table_reserve(t), first);
+}
+
+/* An older worker may know of more slots than we do. */
+static void test_high_only_grows(void **state)
+{
+	struct fixture *f = *state;
+	struct table *t = begin(f);
+
+	f->board->high = 40;
+	assert_int_equal(table_reserve(t), 1);
+	assert_int_equal(f->board->high, 40);
 }
 
 static void test_refresh(void **state)
@@ -293,9 +324,11 @@ static void test_hostile_high(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_empty),   TEST(test_reserve),      TEST(test_exhaustion),
-		TEST(test_chains),  TEST(test_queues),       TEST(test_adopt),
-		TEST(test_refresh), TEST(test_hostile_high),
+		TEST(test_empty),      TEST(test_reserve),
+		TEST(test_exhaustion), TEST(test_chains),
+		TEST(test_queues),     TEST(test_adopt),
+		TEST(test_refresh),    TEST(test_hostile_high),
+		TEST(test_race),       TEST(test_high_only_grows),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,21 @@
+/*
+ * inetd.h: inetd's wait mode: a handler that gets the listening socket and accepts itself.
+ */
+#ifndef UDSD_INETD_H
+#define UDSD_INETD_H
+
+#include "clock.h"
+#include "config.h"
+
+#include <sys/resource.h>
+#include <sys/types.h>
+
+#define INETD_BRIEF NSEC_PER_SEC        /* a handler that fails so soon has not served */
+#define INETD_PACE (10 * NSEC_PER_MSEC) /* from one start to the next, at least */
+
+/* Starts the handler, which gets SIGTERM when this process ends. A failure is logged by the way of
+ * `log` and is an exit status of 1. Its pid, or -1 and errno. */
+pid_t inetd_start(const struct service *service, int listener, int log,
+		  const struct rlimit *nofile);
+
+#endif

@@ -1,0 +1,111 @@
+/*
+ * place.c: the directory that a socket path is in, and what stands at the path.
+ */
+#include "place.h"
+
+#include "clock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define LOCK_TIMEOUT \
+ NSEC_PER_SEC /* others may hold the lock for ever: it is only a courtesy */
+
+int place_make_parents(const char *path, mode_t mode)
+{
+	mode_t old = umask(0);
+	char dir[PATH_MAX];
+	int rc = 0;
+
+	snprintf(dir, sizeof(dir), "%s", path);
+	for (char *c = strchr(dir + 1, '/'); c != NULL && rc == 0;
+	     c = strchr(c + 1, '/')) {
+		*c = '\0';
+		if (mkdir(dir, mode) < 0 && errno != EEXIST && access(dir, F_OK) < 0)
+			rc = -1;
+		*c = '/';
+	}
+	umask(old);
+	return rc;
+}
+
+int place_open_parent(const char *path, const char **name)
+{
+	char dir[PATH_MAX];
+	const char *slash = strrchr(path, '/');
+
+	snprintf(dir, sizeof(dir), "%.*s", (int)(slash - path), path);
+	*name = slash + 1;
+	return open(*dir != '\0' ? dir : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+void place_lock(int dir)
+{
+	int64_t until = clock_now() + LOCK_TIMEOUT;
+
+	while (flock(dir, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK &&
+	       clock_now() < until)
+		(void)poll(NULL, 0, 5);
+}
+
+/* Whether a process serves the socket of this name in the directory, asked without waking it: only
+ * the kinds are compared (EPROTOTYPE), before anything is queued. 1, 0, or -1 and errno: unknown.
+ * Asked from within the directory: its path may lead elsewhere by now. */
+static int is_served(int dir, const char *name)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int rc = snprintf(sun.sun_path, sizeof(sun.sun_path), "./%s", name);
+
+	if (fd < 0)
+		return -1;
+	rc = rc < (int)sizeof(sun.sun_path) ? fchdir(dir) : -1;
+	if (rc == 0)
+		rc = connect(fd, (const struct sockaddr *)&sun, sizeof(sun));
+	if (chdir("/") < 0)
+		rc = -1;
+	if (rc == 0 || errno == EPROTOTYPE)
+		rc = 1;
+	else
+		rc = errno == ECONNREFUSED || errno == ENOENT ? 0 : -1;
+	close(fd);
+	return rc;
+}
+
+int place_clear(int dir, const char *name, int64_t until, const char **step)
+{
+	int served;
+
+	struct stat st;
+
+	*step = "look at the path";
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : -1;
+	*step = "something that is not a socket is in the way";
+	errno = EADDRINUSE;
+	if (!S_ISSOCK(st.st_mode))
+		return -1;
+	while ((served = is_served(dir, name)) == 1 && clock_now() < until)
+		(void)poll(NULL, 0, 5);
+	switch (served) {
+	case 0:
+		*step = "remove the stale socket";
+		return unlinkat(dir, name, 0);
+	case 1:
+		*step = "served by another process";
+		errno = EADDRINUSE;
+		return -1;
+	default:
+		*step = "ask whether the path is served";
+		return -1;
+	}
+}
