@@ -51,9 +51,9 @@ static bool is_current(const struct unit *u)
 
 static const struct service *find_name(const struct config *c, const char *name)
 {
-	for (size_t i = 0; i < c->count; i++)
-		if (strcmp(c->services[i].name, name) == 0)
-			return &c->services[i];
+	for (size_t i = 0; i < config_sockets(c); i++)
+		if (strcmp(config_socket(c, i)->name, name) == 0)
+			return config_socket(c, i);
 	return NULL;
 }
 
@@ -74,7 +74,7 @@ static void match(struct plan *p)
 		struct change *c = &p->changes[i];
 		struct unit *u = p->sup->units;
 
-		c->service = &p->loaded->config->services[i];
+		c->service = config_socket(p->loaded->config, i);
 		if (c->service->enabled)
 			c->giver = find_socket(p, c->service, false);
 		while (u != NULL && (!is_current(u) ||
@@ -89,7 +89,7 @@ static void match(struct plan *p)
 
 static bool is_unchanged(const struct change *c)
 {
-	return c->before != NULL &&
+	return c->before != NULL && c->before->enabled == c->service->enabled &&
 	       c->giver == (c->service->enabled ? c->before : NULL) &&
 	       service_same(c->before->service, c->service);
 }
@@ -213,6 +213,14 @@ static void keep(struct plan *p, struct change *c, int64_t now)
 	unit_order(u, WORKER_RETRY, now);
 }
 
+static void count(struct tally *t, const struct change *c)
+{
+	if (unit_is_control(c->fresh))
+		return;
+	t->added += c->before == NULL;
+	t->changed += c->before != NULL;
+}
+
 static void swap_sockets(struct plan *p)
 {
 	struct supervisor *sup = p->sup;
@@ -228,8 +236,7 @@ static void swap_sockets(struct plan *p)
 		} else if (c->service->enabled) {
 			supervisor_log_listen(c->fresh);
 		}
-		sup->tally.added += c->before == NULL;
-		sup->tally.changed += c->before != NULL;
+		count(&sup->tally, c);
 		supervisor_add(sup, c->fresh);
 	}
 }
@@ -241,7 +248,7 @@ static void supersede(struct plan *p, int64_t now)
 
 	for (struct unit *u = sup->units; u != NULL; u = u->next)
 		if (!u->former && u->loaded != p->loaded) {
-			sup->tally.removed++;
+			sup->tally.removed += !unit_is_control(u);
 			unit_supersede(u, &sup->shared, now);
 		}
 	sup->tally.removed -= sup->tally.changed;
@@ -286,7 +293,7 @@ int change_config(struct supervisor *sup, struct loaded *loaded, char *error, si
 {
 	struct plan p = {.sup = sup,
 			 .loaded = loaded,
-			 .count = loaded->config->count,
+			 .count = config_sockets(loaded->config),
 			 .pidfile = -1,
 			 .error = error,
 			 .size = size};
@@ -308,4 +315,32 @@ int change_config(struct supervisor *sup, struct loaded *loaded, char *error, si
 		close(p.spare);
 	free(p.changes);
 	return rc;
+}
+
+int change_unit(struct supervisor *sup, struct unit *u, bool enabled, const char **step,
+		int64_t now)
+{
+	struct unit *fresh = unit_new(u->loaded, u->service);
+
+	*step = "no memory";
+	if (fresh == NULL)
+		return -1;
+	fresh->enabled = enabled;
+	if (enabled && listener_open(u->service, &fresh->listener, 0, step) < 0) {
+		int saved = errno;
+
+		unit_free(fresh, &sup->shared);
+		errno = saved;
+		return -1;
+	}
+	fresh->board = board_hold(u->board);
+	fresh->overload = u->overload;
+	supervisor_add(sup, fresh);
+	path_forget(sup, u);
+	unit_supersede(u, &sup->shared, now);
+	if (enabled)
+		supervisor_log_listen(fresh);
+	unit_watch(fresh, &sup->shared, now);
+	notify_store(sup->units);
+	return 0;
 }

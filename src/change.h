@@ -13,4 +13,9 @@
 int change_config(struct supervisor *sup, struct loaded *loaded, char *error, size_t size,
 		  int64_t now);
 
+/* Puts the next generation of one unit in force, with a new socket or (enabled false) without; who is
+ * queued at the old one is served. 0, or -1, errno and *step: nothing has changed. */
+int change_unit(struct supervisor *sup, struct unit *unit, bool enabled,
+		const char **step, int64_t now);
+
 #endif

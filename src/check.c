@@ -238,10 +238,11 @@ static void warn_of_mode(const struct service *s, struct faults *faults)
 			(r->kind == RULE_UID || (r->kind == RULE_GID && r->low == group));
 
 		if (!owned && !grouped)
-			fault_warn(
-				faults, s->at.file, s->at.line,
-				"service %s allows %s, whom socket-mode %04o keeps out",
-				s->name, r->text, s->socket_mode);
+			fault_warn(faults, s->at.file, s->at.line,
+				   "%s %s allows %s, whom its mode %04o keeps out",
+				   s->handler != NULL ? "service" : "socket",
+				   s->handler != NULL ? s->name : s->socket, r->text,
+				   s->socket_mode);
 	}
 }
 
@@ -279,6 +280,8 @@ void check_services(const struct config *c, struct faults *faults)
 			warn_of_shared_user(c, i, faults);
 		warn_of_mode(&c->services[i], faults);
 	}
+	if (c->control.socket != NULL)
+		warn_of_mode(&c->control, faults);
 	for (size_t i = 0; i < c->count; i++)
 		if (is_complete(&c->services[i]))
 			run_trial(c, i, faults);

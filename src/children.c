@@ -3,6 +3,7 @@
  */
 #include "children.h"
 
+#include "control.h"
 #include "log.h"
 #include "orphan.h"
 #include "privilege.h"
@@ -25,7 +26,8 @@ static struct unit *unit_of_worker(const struct supervisor *sup, pid_t pid)
 
 static bool is_helper(const struct supervisor *sup, pid_t pid)
 {
-	return pid == sup->logger || pid == sup->loader.pid || pid == sup->probe;
+	return pid == sup->logger || pid == sup->loader.pid || pid == sup->probe ||
+	       control_is_writer(pid);
 }
 
 bool children_is_ours(const void *arg, pid_t pid)
@@ -61,6 +63,8 @@ static void helper_ended(struct supervisor *sup, pid_t pid, int status, int64_t 
 		upgrade_probed(sup, status, now);
 		return;
 	}
+	if (control_writer_ended(pid))
+		return;
 	sup->logger = 0;
 	log_begin(&line, LOG_WARNING, "logger");
 	log_num(&line, "pid", pid);

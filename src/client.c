@@ -94,7 +94,7 @@ static uint32_t fill_slot(struct worker *w, const char *rule)
 	if (conn == 0)
 		return 0;
 	slot = table_slot(&w->table, conn);
-	slot->conn = ++w->counters->connections;
+	slot->conn = ++w->counters->numbers;
 	slot->started = w->now;
 	slot->uid = w->peer.uid;
 	slot->gid = w->peer.gid;
@@ -150,6 +150,9 @@ static void serve(struct worker *w, int fd, uint32_t conn)
 	close(fd);
 	overload_over(&w->overload);
 	table_open(&w->table, conn, w->now);
+	w->counters->opened++;
+	if (w->counters->peak < table_live(&w->table))
+		w->counters->peak = table_live(&w->table);
 	log_open_line(w, slot);
 }
 

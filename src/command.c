@@ -92,7 +92,8 @@ char *command_config(char *const *options, size_t count, char *const *argv)
 
 	if (f == NULL)
 		return NULL;
-	fprintf(f, "pid-file = ''\nservice '%s' {\nsocket = ", name_of(argv[1]));
+	fprintf(f, "pid-file = ''\ncontrol-socket = ''\nservice '%s' {\nsocket = ",
+		name_of(argv[1]));
 	put_string(f, argv[0], strlen(argv[0]));
 	fputs("\nhandler = { ", f);
 	put_string(f, argv[1], strlen(argv[1]));

@@ -7,8 +7,7 @@
 #include "config.h"
 
 #include "check.h"
-#include "clock.h"
-#include "log.h"
+#include "global.h"
 #include "option.h"
 #include "service.h"
 #include "setting.h"
@@ -158,54 +157,16 @@ static void add_includes(struct config *c, const struct section *top,
 	free(patterns);
 }
 
-/* NULL, or what is wrong with the text. */
-static const char *set_global(struct config *c, const char *name, const char *text)
-{
-	if (strcmp(name, "log-level") == 0) {
-		c->log_level = log_level_parse(text);
-		return c->log_level >= 0
-			       ? NULL
-			       : "must be error, warning, notice, info or debug";
-	}
-	if (strcmp(name, "syslog-facility") == 0)
-		return option_facility(text, &c->syslog_facility);
-	if (strcmp(name, "stop-timeout") == 0)
-		return option_duration(text, &c->stop_timeout);
-	if (strcmp(name, "pid-file") == 0) {
-		free(c->pid_file);
-		c->pid_file = strdup(text);
-		return *text != '\0' ? option_path(text) : NULL;
-	}
-	if (strcmp(name, "include") == 0 || *text == '\0')
-		return NULL;
-	return "is not yet supported";
-}
-
-static void set_globals(struct config *c, const struct section *top,
-			struct faults *faults)
-{
-	for (size_t i = 0; source_globals[i] != NULL; i++) {
-		const char **texts, *text, *error;
-		size_t n;
-		unsigned line = section_texts(top, source_globals[i], &texts, &n);
-
-		if (line == 0)
-			continue;
-		text = n > 0 ? texts[0] : "";
-		error = set_global(c, source_globals[i], text);
-		if (error != NULL)
-			fault_add(faults, top->source->path, line, "%s: \"%s\" %s",
-				  source_globals[i], text, error);
-		free(texts);
-	}
-}
-
 /* Refuses names and sockets that two services have. */
 static void check_unique(const struct config *c, struct faults *faults)
 {
 	for (size_t i = 0; i < c->count; i++) {
 		const struct service *a = &c->services[i];
 
+		if (a->socket != NULL && c->control.socket != NULL &&
+		    strcmp(a->socket, c->control.socket) == 0)
+			fault_add(faults, a->at.file, a->at.line,
+				  "socket %s is the control-socket already", a->socket);
 		for (size_t k = 0; k < i; k++) {
 			const struct service *b = &c->services[k];
 
@@ -241,12 +202,13 @@ static void fill(struct config *c, const struct source *source, struct faults *f
 	struct section top = source_top(source), defaults = source_defaults(source);
 	struct service scratch = {0};
 
-	set_globals(c, &top, faults);
+	globals_apply(c, &top, faults);
 	/* Defaults are checked also where no service needs them. */
 	apply_all(c, &scratch, &defaults, &defaults, faults);
 	service_free(&scratch);
 	add_services(c, source, &defaults, faults);
 	add_includes(c, &top, &defaults, faults);
+	globals_finish(c, faults);
 	check_unique(c, faults);
 	check_services(c, faults);
 }
@@ -256,14 +218,11 @@ static struct config *build(const struct source *source, struct faults *faults)
 {
 	struct config *c = calloc(1, sizeof(*c));
 
-	if (c == NULL || (c->pid_file = strdup(RUNSTATEDIR "/udsd/udsd.pid")) == NULL) {
+	if (c == NULL || globals_init(c) < 0) {
 		fault_add(faults, source->path, 0, "no memory left");
 		config_free(c);
 		return NULL;
 	}
-	c->log_level = LOG_INFO;
-	c->syslog_facility = LOG_DAEMON;
-	c->stop_timeout = 10 * NSEC_PER_SEC;
 	rule_set_overflow(read_overflow("/proc/sys/kernel/overflowuid"),
 			  read_overflow("/proc/sys/kernel/overflowgid"));
 	fill(c, source, faults);
@@ -298,6 +257,16 @@ struct config *config_parse(char *text, struct faults *faults)
 	return c;
 }
 
+size_t config_sockets(const struct config *c)
+{
+	return c->count + (c->control.socket != NULL);
+}
+
+const struct service *config_socket(const struct config *c, size_t i)
+{
+	return i < c->count ? &c->services[i] : &c->control;
+}
+
 void config_free(struct config *c)
 {
 	if (c == NULL)
@@ -310,6 +279,7 @@ void config_free(struct config *c)
 		free(c->files[i]);
 	free(c->files);
 	free(c->services);
+	service_free(&c->control);
 	free(c->accounts);
 	free(c->pid_file);
 	free(c);

@@ -85,11 +85,15 @@ struct service {
 	int log_level; /* LOG_ERR .. LOG_DEBUG */
 };
 
+#define CONTROL_NAME "(control)" /* which no service can have */
+
 struct config {
 	int log_level;
 	int syslog_facility;
 	char *pid_file; /* "": none */
 	int64_t stop_timeout;
+	struct service
+		control; /* the control socket: no handler, no account; socket NULL: none */
 	size_t count;
 	struct service *services;
 	size_t naccounts;
@@ -104,6 +108,10 @@ struct config *config_load(const char *path, struct faults *faults);
 
 /* The same for a text, which is taken over (command.h writes one). Its faults bear no file. */
 struct config *config_parse(char *text, struct faults *faults);
+
+/* All that has a socket: the services, then the control socket. */
+size_t config_sockets(const struct config *config);
+const struct service *config_socket(const struct config *config, size_t index);
 
 void config_free(struct config *config);
 

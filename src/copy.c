@@ -100,6 +100,7 @@ const struct config *config_copy(const struct config *from, struct arena *a)
 
 	file.from = NULL;
 	to->pid_file = arena_text(a, from->pid_file);
+	service(a, &to->control, from, to);
 	to->nfiles = 0;
 	to->files = NULL; /* the places have their names */
 	to->accounts = arena_take(a, from->naccounts * sizeof(*to->accounts));

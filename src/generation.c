@@ -50,6 +50,15 @@ void unit_order(struct unit *u, char order, int64_t now)
 		u->answer_due = now + time_to_answer(order);
 }
 
+void unit_end(struct unit *u, uint64_t conn)
+{
+	const struct worker_message message = {.order = WORKER_END, .conn = conn};
+
+	if (u->channel >= 0)
+		(void)send(u->channel, &message, sizeof(message),
+			   MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 void unit_let_heir_start(struct unit *u, const struct shared *shared, int64_t now)
 {
 	struct unit *heir = u->heir;
@@ -97,7 +106,8 @@ void unit_retire(struct unit *u, const struct shared *shared, char order, int64_
 	}
 	if (u->retire_until == CLOCK_NEVER)
 		u->retire_until = now + time_to_answer(order);
-	if (u->worker == 0 && has_queue(u) && now < u->retire_until)
+	if (u->worker == 0 && !unit_is_control(u) && has_queue(u) &&
+	    now < u->retire_until)
 		unit_start(u, shared, now);
 	if (u->worker != 0)
 		unit_order(u, u->order, now);

@@ -77,11 +77,14 @@ static int take(size_t i)
 static bool is_own(const char *name, struct listener *l)
 {
 	uintmax_t device, inode;
+	int64_t since;
 	int end = 0;
 
-	if (sscanf(name, "udsd-%" SCNxMAX "-%" SCNxMAX "%n", &device, &inode, &end) < 2 ||
+	if (sscanf(name, "udsd-%" SCNxMAX "-%" SCNxMAX "-%" SCNd64 "%n", &device, &inode,
+		   &since, &end) < 3 ||
 	    name[end] != '\0')
 		return false;
+	l->since = since;
 	l->device = (dev_t)device;
 	l->inode = (ino_t)inode;
 	return true;
@@ -204,8 +207,8 @@ void handover_close(void)
 
 void handover_listener_name(const struct listener *l, char *name)
 {
-	snprintf(name, HANDOVER_NAME, "udsd-%jx-%jx", (uintmax_t)l->device,
-		 (uintmax_t)l->inode);
+	snprintf(name, HANDOVER_NAME, "udsd-%jx-%jx-%" PRId64, (uintmax_t)l->device,
+		 (uintmax_t)l->inode, l->since);
 }
 
 void handover_board_name(const char *service, char *name)

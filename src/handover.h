@@ -2,8 +2,8 @@
  * handover.h: descriptors that come from outside as LISTEN_FDS, by one way: from systemd's socket
  * units, from its store of descriptors after a crash, and from ourselves at an upgrade.
  *
- * LISTEN_FDNAMES tells them apart. Our own names: `udsd-DEVICE-INODE` is a listening socket of ours
- * with its path's identity (also its name in systemd's store); `udsd/...` is what only an upgrade
+ * LISTEN_FDNAMES tells them apart. Our own names: `udsd-DEVICE-INODE-SINCE` is a listening socket of
+ * ours with its path's identity and its time of birth (also its name in systemd's store); `udsd/...` is what only an upgrade
  * hands over: the pid file, scoreboards, and what belongs to old workers. All else is a socket
  * unit's: its name is that of a service, or its path is.
  */

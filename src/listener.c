@@ -7,6 +7,7 @@
  */
 #include "listener.h"
 
+#include "clock.h"
 #include "place.h"
 
 #include <errno.h>
@@ -179,6 +180,7 @@ int listener_open(const struct service *s, struct listener *l, int64_t until,
 	*step = "create a socket";
 	*l = (struct listener){
 		.fd = socket(AF_UNIX, s->type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0),
+		.since = clock_now(),
 		.wd = -1,
 		.dir_wd = -1};
 	if (l->fd < 0)
@@ -240,6 +242,8 @@ int listener_adopt(const struct service *s, struct listener *l, int fd, bool own
 		return -1;
 	(void)setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &on, sizeof(on));
 	l->fd = fd;
+	if (!own)
+		l->since = clock_now();
 	l->foreign = !own;
 	l->hidden = l->stored = false;
 	l->wd = l->dir_wd = -1;

@@ -18,6 +18,7 @@ struct listener {
 	int fd;         /* -1: none */
 	dev_t device;   /* of the path; 0 for abstract names */
 	ino_t inode;    /* of the path; of an abstract one's socket itself */
+	int64_t since;  /* when it was made, CLOCK_MONOTONIC */
 	bool foreign;   /* a socket unit's of systemd: its path is not our affair */
 	bool hidden;    /* its path was moved out of another's way */
 	bool stored;    /* the service manager holds it too (notify.h) */

@@ -23,6 +23,7 @@ static int channel = -1;         /* where records go; -1: standard error */
 static int threshold = LOG_INFO; /* the highest level that is logged */
 static const char *owner;        /* whose lines these are, for the report of lost ones */
 static unsigned long lost;       /* lines lost and not reported */
+static _Atomic uint64_t *total;  /* of all that were lost */
 
 void log_open(int fd, int level, const char *service)
 {
@@ -30,6 +31,11 @@ void log_open(int fd, int level, const char *service)
 	threshold = level;
 	owner = service;
 	lost = 0;
+}
+
+void log_count_lost(_Atomic uint64_t *counter)
+{
+	total = counter;
 }
 
 unsigned long log_lost(void)
@@ -250,8 +256,11 @@ void log_end(struct log_line *line)
 
 	if (line->len > 0) {
 		log_report_lost();
-		if (lost > 0 || send_record(line) < 0)
+		if (lost > 0 || send_record(line) < 0) {
 			lost++;
+			if (total != NULL)
+				(*total)++;
+		}
 	}
 	errno = saved;
 }

@@ -48,6 +48,9 @@ void log_end(struct log_line *line);
 /* A whole line of key, value pairs of strings, ended by NULL. errno is kept. */
 void log_event(int level, const char *verb, ...) __attribute__((sentinel));
 
+/* From now on each line that is lost is counted there, too; NULL: it is not. */
+void log_count_lost(_Atomic uint64_t *counter);
+
 /* The number of lines that could not be sent and have not been reported. */
 unsigned long log_lost(void);
 

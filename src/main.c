@@ -279,7 +279,8 @@ static int become_daemon(void)
 	}
 	if (pid > 0) {
 		close(fd[1]);
-		_exit(wait_for_daemon(fd[0], pid)); /* what is in memory is the daemon's */
+		_exit(wait_for_daemon(fd[0],
+				      pid)); /* what is in memory is the daemon's */
 	}
 	close(fd[0]);
 	(void)setsid();

@@ -82,7 +82,8 @@ void orphan_adopt(struct unit *u, pid_t worker, orphan_is_ours *is_ours, const v
 		if (pid > 0 && !is_ours(arg, pid) && is_child(pid))
 			add(u, slot, pid);
 		else if (pid > 0) /* it ended, and only its worker knew how */
-			slot_close(slot, u->service->name, SLOT_STATUS_UNKNOWN, NULL);
+			slot_close(u->board->map, slot, u->service->name,
+				   SLOT_STATUS_UNKNOWN, NULL);
 		else
 			atomic_store(&slot->pid, 0);
 	}
@@ -140,11 +141,27 @@ bool orphan_bury(pid_t pid)
 	if (wait4(pid, &status, WNOHANG, &usage) != pid)
 		return true;
 	if (atomic_load(&orphans[i].slot->pid) == pid)
-		slot_close(orphans[i].slot, orphans[i].unit->service->name, status,
-			   &usage);
+		slot_close(orphans[i].unit->board->map, orphans[i].slot,
+			   orphans[i].unit->service->name, status, &usage);
 	orphans[i].unit->orphans--;
 	orphans[i] = orphans[--count];
 	return true;
+}
+
+bool orphan_end(const struct slot *slot, pid_t pid, int64_t now)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct orphan *o = &orphans[i];
+
+		if (o->slot != slot || o->pid != pid)
+			continue;
+		if (!o->ended) {
+			o->signal = o->unit->service->kill_grace == 0 ? SIGKILL : SIGTERM;
+			o->due = now;
+		}
+		return true;
+	}
+	return false;
 }
 
 void orphan_end_all(int signal, int64_t now)

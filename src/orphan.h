@@ -24,6 +24,9 @@ bool orphan_bury(pid_t pid);
 /* Sends SIGTERM (then SIGKILL after kill-grace) or SIGKILL to all orphans' groups. */
 void orphan_end_all(int signal, int64_t now);
 
+/* Sends SIGTERM, and SIGKILL after kill-grace, to the one in this slot. False: there is none. */
+bool orphan_end(const struct slot *slot, pid_t pid, int64_t now);
+
 size_t orphan_count(void);
 
 /* Stops caring for them: what cannot be ended is left to init. */

@@ -3,9 +3,9 @@
  */
 #include "path.h"
 
+#include "change.h"
 #include "clock.h"
 #include "log.h"
-#include "notify.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -58,7 +58,7 @@ void path_look_soon(struct supervisor *sup, int64_t now)
 /* One that has no socket yet could not be opened after an upgrade. */
 static bool is_watched(const struct unit *u)
 {
-	return !u->former && !u->retiring && u->service->enabled &&
+	return !u->former && !u->retiring && u->enabled &&
 	       (u->listener.fd < 0 ||
 		(!u->listener.foreign && *u->service->socket != '@'));
 }
@@ -97,40 +97,12 @@ static void log_path(const struct unit *u, const char *error)
 		  u->service->socket, "error", error, NULL);
 }
 
-/* The next generation with a new socket; who is queued at the old one is served. 0, or -1, errno
- * and *step. */
-static int renew(struct supervisor *sup, struct unit *u, const char **step, int64_t now)
-{
-	struct unit *fresh = unit_new(u->loaded, u->service);
-
-	*step = "no memory";
-	if (fresh == NULL)
-		return -1;
-	if (listener_open(u->service, &fresh->listener, 0, step) < 0) {
-		int saved = errno;
-
-		unit_free(fresh, &sup->shared);
-		errno = saved;
-		return -1;
-	}
-	fresh->board = board_hold(u->board);
-	fresh->overload = u->overload;
-	supervisor_add(sup, fresh);
-	path_forget(sup, u);
-	unit_supersede(u, &sup->shared, now);
-	supervisor_log_listen(fresh);
-	unit_watch(fresh, &sup->shared, now);
-	add_watches(sup, fresh);
-	notify_store(sup->units);
-	return 0;
-}
-
 static void try_to_renew(struct supervisor *sup, struct unit *u, bool news, int64_t now)
 {
 	const char *step;
 	char error[256];
 
-	if (renew(sup, u, &step, now) == 0)
+	if (change_unit(sup, u, true, &step, now) == 0)
 		return;
 	snprintf(error, sizeof(error), "cannot be made: %s: %s", step, strerror(errno));
 	if (news)

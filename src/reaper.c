@@ -34,7 +34,7 @@ static void bury(struct worker *w, pid_t pid)
 	if (w->relay != NULL)
 		relay_end(w->relay, pid);
 	limit_give(w->limit, slot->uid);
-	slot_close(slot, w->service->name, status, &usage);
+	slot_close(w->table.board, slot, w->service->name, status, &usage);
 	table_close(&w->table, conn);
 	w->active = w->now;
 }
@@ -82,6 +82,16 @@ static void end_group(struct worker *w, uint32_t conn, enum conn_state state)
 	(void)kill(pid, state == CONN_KILLED ? SIGKILL
 					     : SIGTERM); /* it may have left its group */
 	table_move(&w->table, conn, state, w->now);
+}
+
+void reaper_end(struct worker *w, uint64_t number)
+{
+	uint32_t conn = w->table.queues[CONN_RUNNING].first;
+
+	while (conn != 0 && table_slot(&w->table, conn)->conn != number)
+		conn = w->table.conns[conn].after;
+	if (conn != 0)
+		end_group(w, conn, CONN_TERMINATED);
 }
 
 void reaper_end_all(struct worker *w, enum conn_state from, enum conn_state to)

@@ -17,6 +17,9 @@ void reaper_expire(struct worker *worker);
  * process groups. */
 void reaper_end_all(struct worker *worker, enum conn_state from, enum conn_state to);
 
+/* Sends SIGTERM to the connection of this number, and SIGKILL after kill-grace. */
+void reaper_end(struct worker *worker, uint64_t number);
+
 /* When reaper_sweep() or reaper_expire() is due. */
 int64_t reaper_due(const struct worker *worker);
 

@@ -36,9 +36,10 @@ struct relay {
 	const char *service;
 	relay_find *find;
 	void *arg;
-	int64_t window;   /* the end of the second that is counted */
-	unsigned logged;  /* lines in it */
-	uint64_t dropped; /* lines not reported yet */
+	int64_t window;          /* the end of the second that is counted */
+	unsigned logged;         /* lines in it */
+	uint64_t dropped;        /* lines not reported yet */
+	_Atomic uint64_t *total; /* of all that were dropped */
 	uint64_t uses;
 	struct partial partials[PARTIALS];
 };
@@ -57,13 +58,17 @@ int relay_pair(int *in, int *out)
 	return setsockopt(*out, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
 }
 
-struct relay *relay_new(int out, const char *service, relay_find *find, void *arg)
+struct relay *relay_new(int out, const char *service, relay_find *find, void *arg,
+			_Atomic uint64_t *dropped)
 {
 	struct relay *r = calloc(1, sizeof(*r));
 
 	if (r != NULL)
-		*r = (struct relay){
-			.out = out, .service = service, .find = find, .arg = arg};
+		*r = (struct relay){.out = out,
+				    .service = service,
+				    .find = find,
+				    .arg = arg,
+				    .total = dropped};
 	return r;
 }
 
@@ -104,6 +109,7 @@ static void emit(struct relay *r, struct partial *p)
 
 	if (r->logged >= RELAY_RATE) {
 		r->dropped++;
+		(*r->total)++;
 	} else {
 		r->logged++;
 		writer = r->find(r->arg, p->pid);

@@ -27,8 +27,9 @@ typedef struct relay_writer relay_find(void *arg, pid_t writer);
 /* Makes the pair: both ends close-on-exec. 0, or -1 and errno. */
 int relay_pair(int *in, int *out);
 
-/* Reads from `out`, asking `find` whose a line is. NULL: no memory. */
-struct relay *relay_new(int out, const char *service, relay_find *find, void *arg);
+/* Reads from `out`, asking `find` whose a line is, and counts lines that it drops. NULL: no memory. */
+struct relay *relay_new(int out, const char *service, relay_find *find, void *arg,
+			_Atomic uint64_t *dropped);
 
 /* Reads what is there, but not for ever, and logs it. False: a handler has shut the pair down, and
  * nothing comes any more. */

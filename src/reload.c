@@ -5,21 +5,46 @@
 
 #include "change.h"
 #include "clock.h"
+#include "control.h"
 #include "log.h"
 #include "notify.h"
 #include "upgrade.h"
 
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define LOAD_TIME (10 * NSEC_PER_SEC)
 
-static void refuse(const char *error)
+/* Adds to what those are told who wait for the reload's end (control.h). */
+static void tell(struct supervisor *sup, const char *text)
 {
-	if (error != NULL)
+	if (sup->report != NULL && text != NULL)
+		fputs(text, sup->report);
+}
+
+/* The reload at hand is over. */
+static void end_report(struct supervisor *sup, bool refused)
+{
+	if (sup->report != NULL && fclose(sup->report) == 0)
+		control_reloaded(sup, refused, sup->report_text);
+	else
+		control_reloaded(sup, refused, "");
+	free(sup->report_text);
+	sup->report = NULL;
+	sup->report_text = NULL;
+}
+
+static void refuse(struct supervisor *sup, const char *error)
+{
+	if (error != NULL) {
 		log_event(LOG_ERR, "reload", "error", error, NULL);
+		tell(sup, error);
+		tell(sup, "\n");
+	}
 	log_event(LOG_ERR, "reload", "status", "refused", NULL);
+	end_report(sup, true);
 }
 
 static void say_ready(struct supervisor *sup)
@@ -30,13 +55,15 @@ static void say_ready(struct supervisor *sup)
 static void begin_load(struct supervisor *sup, int64_t now)
 {
 	sup->want_reload = false;
+	sup->reloads++;
+	sup->report = open_memstream(&sup->report_text, &sup->report_size);
 	notify_reloading();
 	if (loader_start(&sup->loader, sup->options->source) == 0) {
 		sup->task = TASK_LOAD;
 		sup->task_until = now + LOAD_TIME;
 		return;
 	}
-	refuse(strerror(errno));
+	refuse(sup, strerror(errno));
 	say_ready(sup);
 }
 
@@ -99,14 +126,16 @@ void reload_loaded(struct supervisor *sup, int status, int64_t now)
 
 	if (loaded == NULL) {
 		log_lines(LOG_ERR, "error", loader_errors(&sup->loader));
-		refuse(*sup->loader.error != '\0' ? sup->loader.error : NULL);
+		tell(sup, loader_errors(&sup->loader));
+		refuse(sup, *sup->loader.error != '\0' ? sup->loader.error : NULL);
 	} else {
 		log_lines(LOG_WARNING, "warning", loaded_warnings(loaded));
+		tell(sup, loaded_warnings(loaded));
 		if (change_config(sup, loaded, error, sizeof(error), now) == 0) {
 			sup->task = TASK_DRAIN;
 			sup->task_until = CLOCK_NEVER;
 		} else {
-			refuse(error);
+			refuse(sup, error);
 		}
 	}
 	loader_close(&sup->loader);
@@ -119,8 +148,9 @@ void reload_loaded(struct supervisor *sup, int status, int64_t now)
 
 void reload_abandon(struct supervisor *sup)
 {
+	sup->reloads += sup->want_reload;
 	if (sup->task == TASK_LOAD || sup->want_reload)
-		refuse("udsd is stopping");
+		refuse(sup, "udsd is stopping");
 	loader_close(&sup->loader);
 	upgrade_abandon(sup);
 	sup->want_reload = sup->want_upgrade = false;
@@ -140,6 +170,12 @@ static void say_done(struct supervisor *sup)
 {
 	struct log_line line;
 
+	if (sup->report != NULL)
+		fprintf(sup->report,
+			"%zu services: %zu added, %zu changed, %zu removed\n",
+			supervisor_config(sup)->count, sup->tally.added,
+			sup->tally.changed, sup->tally.removed);
+	end_report(sup, false);
 	log_begin(&line, LOG_NOTICE, "reload");
 	log_str(&line, "status", "done");
 	log_num(&line, "services", (int64_t)supervisor_config(sup)->count);
@@ -160,6 +196,7 @@ void reload_tick(struct supervisor *sup, int64_t now)
 	if (sup->task == TASK_LOAD && sup->task_until <= now) {
 		(void)kill(sup->loader.pid, SIGKILL); /* its end brings us on */
 		sup->task_until = CLOCK_NEVER;
+		tell(sup, "the check of the config took longer than 10 s\n");
 		log_event(LOG_ERR, "reload", "error",
 			  "the check of the config took longer than 10 s", NULL);
 	} else if (sup->task == TASK_DRAIN && has_drained(sup)) {

@@ -102,6 +102,23 @@ const char *rule_parse(const char *text, struct rule *rule)
 	return error;
 }
 
+const char *rule_list_parse(const char *const *texts, size_t count,
+			    struct rule_list *list, const char **text)
+{
+	*text = "";
+	list->rules = calloc(count + 1, sizeof(*list->rules));
+	if (list->rules == NULL)
+		return "finds no memory left";
+	for (size_t i = 0; i < count; i++) {
+		const char *error = rule_parse(texts[i], &list->rules[list->count++]);
+
+		*text = texts[i];
+		if (error != NULL)
+			return error;
+	}
+	return count > 0 ? NULL : "must have a rule";
+}
+
 static bool holds(const struct rule *rule, uint32_t id, uint32_t overflow)
 {
 	if (id == overflow && !rule->number)

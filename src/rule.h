@@ -49,6 +49,10 @@ uint32_t rule_overflow_gid(void);
  * NULL, or what is wrong with the text. rule->text is to be freed, also after an error. */
 const char *rule_parse(const char *text, struct rule *rule);
 
+/* Reads a list of them, at least one. NULL, or what is wrong with *text, which is one of `texts`. */
+const char *rule_list_parse(const char *const *texts, size_t count,
+			    struct rule_list *list, const char **text);
+
 /* The text of the rule that lets the peer in, or NULL if it is not let in; then *denied is the
  * deny rule that matched, or NULL. */
 const char *access_check(const struct access *access, const struct peer *peer,

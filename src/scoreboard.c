@@ -13,9 +13,11 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static_assert(sizeof(struct slot) == 128, "two cache lines a connection");
+static_assert(offsetof(struct scoreboard, slots) == 4096, "all counters in one page");
 
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
@@ -105,8 +107,30 @@ const char *reject_name(enum reject_reason reason)
 	return names[reason];
 }
 
-void slot_close(struct slot *slot, const char *service, int status,
-		const struct rusage *usage)
+size_t exit_index(int status)
+{
+	if (status == SLOT_STATUS_UNKNOWN)
+		return EXIT_SIGNALS;
+	if (WIFEXITED(status))
+		return (size_t)WEXITSTATUS(status);
+	return EXIT_SIGNALS + (size_t)WTERMSIG(status) % (EXITS - EXIT_SIGNALS);
+}
+
+int exit_status(size_t index)
+{
+	if (index == EXIT_SIGNALS)
+		return SLOT_STATUS_UNKNOWN;
+	return index < EXIT_SIGNALS ? W_EXITCODE((int)index, 0)
+				    : W_EXITCODE(0, (int)(index - EXIT_SIGNALS));
+}
+
+static void add(_Atomic uint64_t *counter, uint64_t n)
+{
+	atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+void slot_close(struct scoreboard *board, struct slot *slot, const char *service,
+		int status, const struct rusage *usage)
 {
 	int64_t now = clock_now(), started = slot->started;
 	struct log_line line;
@@ -114,6 +138,8 @@ void slot_close(struct slot *slot, const char *service, int status,
 	if (started < 0 ||
 	    started > now) /* its worker's user may have written anything */
 		started = now;
+	add(&board->counters.exits[exit_index(status)], 1);
+	add(&board->counters.nanoseconds, (uint64_t)(now - started));
 	log_begin(&line, LOG_INFO, "close");
 	log_str(&line, "service", service);
 	log_num(&line, "conn", (int64_t)slot->conn);

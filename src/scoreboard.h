@@ -13,12 +13,13 @@
 #define UDSD_SCOREBOARD_H
 
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/resource.h>
 #include <sys/types.h>
 
 #define SCOREBOARD_SLOTS 65536
-#define SCOREBOARD_LAYOUT 1 /* changed whenever a structure below changes */
+#define SCOREBOARD_LAYOUT 2 /* changed whenever a structure below changes */
 
 enum reject_reason {
 	REJECT_RULE,
@@ -41,11 +42,25 @@ struct slot {
 	char rule[88];    /* that let it in; cut, always terminated */
 };
 
+/* Ends of handlers: exit statuses 0 to 255, then signals; the place of signal 0 is for those that
+ * nobody knows. */
+#define EXIT_SIGNALS 256
+#define EXITS (EXIT_SIGNALS + 65)
+
+/* Each is only ever added to, by workers of several generations and the supervisor, except for the
+ * last two. */
 struct counters {
-	_Atomic uint64_t connections; /* handlers started, numbers given out */
-	_Atomic uint64_t failures;    /* starts that failed for good reasons */
-	_Atomic uint64_t gone;        /* clients gone before they were served */
+	_Atomic uint64_t numbers;  /* given out to connections */
+	_Atomic uint64_t opened;   /* handlers started */
+	_Atomic uint64_t failures; /* starts that failed for good reasons */
+	_Atomic uint64_t gone;     /* clients gone before they were served */
 	_Atomic uint64_t rejected[REJECT_REASONS];
+	_Atomic uint64_t log_dropped;    /* lines that the log did not take, */
+	_Atomic uint64_t stderr_dropped; /* and handlers' lines above the limit */
+	_Atomic uint64_t nanoseconds;    /* that ended connections have lasted */
+	_Atomic uint64_t exits[EXITS];
+	_Atomic uint32_t peak;    /* most connections live at once */
+	_Atomic int64_t retry_at; /* until when the worker backs off; 0: it does not */
 };
 
 struct scoreboard {
@@ -84,10 +99,14 @@ uint32_t scoreboard_high(const struct scoreboard *board);
 
 #define SLOT_STATUS_UNKNOWN (-1)
 
-/* The connection has ended, with this wait status: logs its `close` line and frees the slot.
- * usage NULL: not known. */
-void slot_close(struct slot *slot, const char *service, int status,
-		const struct rusage *usage);
+/* The connection in this slot of the board has ended, with this wait status: counts it, logs its
+ * `close` line and frees the slot. usage NULL: not known. */
+void slot_close(struct scoreboard *board, struct slot *slot, const char *service,
+		int status, const struct rusage *usage);
+
+/* The place of a wait status in counters.exits, and back. */
+size_t exit_index(int status);
+int exit_status(size_t index);
 
 /* The name of a reason, as the log has it. */
 const char *reject_name(enum reject_reason reason);

@@ -141,6 +141,8 @@ static bool same_limits(const struct service *a, const struct service *b)
 
 static bool same_identity(const struct service *a, const struct service *b)
 {
+	if (a->account == NULL || b->account == NULL) /* the control socket */
+		return a->account == b->account;
 	return a->account->uid == b->account->uid && a->gid == b->gid &&
 	       a->ngroups == b->ngroups &&
 	       (a->ngroups == 0 ||

@@ -261,19 +261,7 @@ static const char *set_log_level(struct setter *x)
 
 static const char *set_rules(struct setter *x)
 {
-	struct rule_list *list = FIELD(x, struct rule_list);
-
-	list->rules = calloc(x->count + 1, sizeof(*list->rules));
-	if (list->rules == NULL)
-		return no_memory;
-	for (size_t i = 0; i < x->count; i++) {
-		const char *error = rule_parse(x->texts[i], &list->rules[list->count++]);
-
-		x->text = x->texts[i];
-		if (error != NULL)
-			return error;
-	}
-	return x->count > 0 ? NULL : "must have a rule";
+	return rule_list_parse(x->texts, x->count, FIELD(x, struct rule_list), &x->text);
 }
 
 #define AT(field) .offset = offsetof(struct service, field)

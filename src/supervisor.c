@@ -9,6 +9,7 @@
 #include "adopt.h"
 #include "children.h"
 #include "clock.h"
+#include "control.h"
 #include "handover.h"
 #include "inherited.h"
 #include "log.h"
@@ -18,6 +19,8 @@
 #include "path.h"
 #include "pidfile.h"
 #include "reload.h"
+#include "start.h"
+#include "status.h"
 #include "stop.h"
 
 #include <errno.h>
@@ -35,7 +38,6 @@
 #define EVENTS 64
 #define LOGGER_TIME NSEC_PER_SEC  /* what the log process gets to finish */
 #define LOGGER_PAUSE NSEC_PER_SEC /* from one log process to the next, at least */
-#define PATIENCE NSEC_PER_SEC     /* for workers of a supervisor that has died */
 
 void supervisor_add(struct supervisor *sup, struct unit *unit)
 {
@@ -51,14 +53,17 @@ size_t supervisor_listening(const struct supervisor *sup)
 	size_t n = 0;
 
 	for (const struct unit *u = sup->units; u != NULL; u = u->next)
-		n += u->listener.fd >= 0 && !u->retiring;
+		n += u->listener.fd >= 0 && !u->retiring && !unit_is_control(u);
 	return n;
 }
 
 void supervisor_log_listen(const struct unit *u)
 {
-	log_event(LOG_INFO, "listen", "service", u->service->name, "socket",
-		  u->service->socket, NULL);
+	if (unit_is_control(u))
+		log_event(LOG_INFO, "listen", "control-socket", u->service->socket, NULL);
+	else
+		log_event(LOG_INFO, "listen", "service", u->service->name, "socket",
+			  u->service->socket, NULL);
 }
 
 /* Starts the log process with all channels that there are. */
@@ -78,101 +83,6 @@ static void start_logger(struct supervisor *sup)
 		}
 }
 
-/* Says what went wrong at the start. */
-static int start_error(int status, const char *what, const char *why)
-{
-	fprintf(stderr, "udsd: %s: %s\n", what, why);
-	return status;
-}
-
-static int open_pidfile(struct supervisor *sup)
-{
-	const char *path = supervisor_config(sup)->pid_file;
-
-	sup->pidfile = handover_pidfile();
-	if (sup->pidfile >= 0 && pidfile_is_at(path, sup->pidfile))
-		return 0;
-	if (sup->pidfile >= 0) /* the config has another now */
-		pidfile_drop(sup->pidfile);
-	sup->pidfile = -1;
-	if (*path == '\0')
-		return 0;
-	sup->pidfile = pidfile_take(path);
-	if (sup->pidfile >= 0 || handover_is_upgrade()) /* rather none than no udsd */
-		return 0;
-	if (errno == EWOULDBLOCK)
-		return start_error(EX_UNAVAILABLE, path,
-				   "udsd runs already: stop it, or use another pid-file");
-	return start_error(EX_OSERR, path, strerror(errno));
-}
-
-static int socket_error(const struct service *s, const char *step)
-{
-	fprintf(stderr, "udsd: service %s: %s: %s: %s\n", s->name, s->socket, step,
-		strerror(errno));
-	return errno == EADDRINUSE ? EX_UNAVAILABLE : EX_OSERR;
-}
-
-/* Who has the lock of the pid file may take over what another udsd has just left. */
-static int open_listeners(struct supervisor *sup)
-{
-	int64_t until = sup->pidfile >= 0 ? clock_now() + PATIENCE : 0;
-
-	for (struct unit *u = sup->units; u != NULL; u = u->next) {
-		const struct service *s = u->service;
-		const char *step;
-
-		if (!s->enabled || handover_listener(s, &u->listener) == 0 ||
-		    listener_open(s, &u->listener, until, &step) == 0)
-			continue;
-		if (!handover_is_upgrade())
-			return socket_error(s, step);
-		u->seen = LISTENER_FOREIGN; /* it is tried again; the others go on */
-	}
-	return 0;
-}
-
-/* Owner, mode and backlog of sockets that were made by an earlier process of ours. */
-static void apply_settings(struct supervisor *sup)
-{
-	const char *step;
-
-	for (struct unit *u = sup->units; u != NULL; u = u->next)
-		if (u->listener.fd >= 0 &&
-		    listener_apply(u->service, &u->listener, &step) < 0)
-			log_event(LOG_WARNING, "listen", "service", u->service->name,
-				  "step", step, "error", strerror(errno), NULL);
-}
-
-static void log_listening(struct supervisor *sup)
-{
-	struct log_line line;
-
-	log_begin(&line, LOG_NOTICE, handover_is_upgrade() ? "upgrade" : "start");
-	if (handover_is_upgrade())
-		log_str(&line, "status", "done");
-	log_str(&line, "version", PACKAGE_VERSION);
-	log_num(&line, "services", (int64_t)supervisor_listening(sup));
-	log_end(&line);
-	for (struct unit *u = sup->units; u != NULL; u = u->next)
-		if (u->listener.fd >= 0)
-			supervisor_log_listen(u);
-}
-
-static int make_units(struct supervisor *sup)
-{
-	const struct config *c = supervisor_config(sup);
-	struct unit **end = &sup->units;
-
-	for (size_t i = 0; i < c->count; i++) {
-		*end = unit_new(sup->loaded, &c->services[i]);
-		if (*end == NULL)
-			return -1;
-		end = &(*end)->next;
-	}
-	return 0;
-}
-
 static int open_all(struct supervisor *sup)
 {
 	static struct watch on_signals = {.kind = WATCH_SIGNALS};
@@ -180,11 +90,7 @@ static int open_all(struct supervisor *sup)
 	int status;
 
 	inherited_limit(&sup->shared.nofile);
-	if (make_units(sup) < 0)
-		return start_error(EX_OSERR, "start", strerror(errno));
-	status = open_pidfile(sup);
-	if (status == 0)
-		status = open_listeners(sup);
+	status = start_open(sup);
 	if (status != 0)
 		return status;
 	sup->shared.epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -214,8 +120,7 @@ static void take_signal(struct supervisor *sup, int sig, int64_t now)
 		reload_request_upgrade(sup, now);
 		break;
 	case SIGUSR1:
-		log_event(LOG_NOTICE, "signal", "name", "USR1", "error",
-			  "not yet supported", NULL);
+		status_log(sup, now);
 		break;
 	default:; /* SIGCHLD */
 	}
@@ -258,6 +163,7 @@ static void tick(struct supervisor *sup, int64_t now)
 	orphan_tick(now);
 	path_tick(sup, now);
 	reload_tick(sup, now);
+	control_tick(now);
 	stop_tick(sup, now);
 	if (sup->logger == 0 && sup->logger_due <= now)
 		start_logger(sup);
@@ -273,6 +179,7 @@ static int64_t next_due(const struct supervisor *sup)
 	if (sup->unreaped)
 		return 0;
 	due = clock_min(due, clock_min(reload_due(sup), notify_due()));
+	due = clock_min(due, control_due());
 	if (!sup->stopping)
 		due = clock_min(due, path_due(sup));
 	if (sup->logger == 0)
@@ -294,8 +201,14 @@ static void take_event(struct supervisor *sup, const struct watch *w, int64_t no
 	case WATCH_CHANNEL:
 		unit_answer(w->unit, &sup->shared, now);
 		break;
+	case WATCH_CLIENT:
+		control_event(sup, w, now);
+		break;
 	default:
-		unit_event(w->unit, &sup->shared, w, now);
+		if (unit_is_control(w->unit))
+			control_accept(sup, w->unit, now);
+		else
+			unit_event(w->unit, &sup->shared, w, now);
 	}
 }
 
@@ -373,9 +286,10 @@ static void begin(struct supervisor *sup)
 	int64_t now = clock_now();
 
 	log_open(sup->shared.log.in, supervisor_config(sup)->log_level, NULL);
-	apply_settings(sup);
+	log_count_lost(&sup->log_dropped);
+	start_settle(sup);
 	adopt_all(sup, now);
-	log_listening(sup);
+	start_tell(sup);
 	handover_close();
 	path_look_soon(sup, now);
 	for (struct unit *u = sup->units; u != NULL; u = u->next)
@@ -392,6 +306,8 @@ int supervisor_run(struct loaded *config, const struct supervisor_options *optio
 				 .inotify = -1,
 				 .probe_output = -1,
 				 .unreaped = true,
+				 .pid = getpid(),
+				 .started = clock_now(),
 				 .task_until = CLOCK_NEVER,
 				 .paths_due = CLOCK_NEVER,
 				 .give_up_at = CLOCK_NEVER,

@@ -1,6 +1,6 @@
 /*
- * supervisor_state.h: what the rooms of the supervisor share: supervisor.c (the loop), children.c
- * (their ends), stop.c, reload.c and change.c, upgrade.c, path.c.
+ * supervisor_state.h: what the rooms of the supervisor share: supervisor.c (the loop), start.c,
+ * children.c (their ends), stop.c, reload.c and change.c, upgrade.c, path.c, control.c, status.c.
  *
  * One task at a time: a reload is over before the next one, or an upgrade, begins; a stop ends any.
  */
@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 enum task {
@@ -34,15 +35,22 @@ struct supervisor {
 	struct unit *units;    /* of all services, then former ones among them */
 	int signals;           /* a signalfd */
 	int pidfile;           /* -1: none */
-	pid_t logger;          /* 0: none */
-	int64_t logger_due;    /* when the next one may be started */
-	bool unreaped;         /* children may have ended */
+	pid_t pid;             /* our own */
+	int64_t started;
+	_Atomic uint64_t log_dropped; /* lines of our own that the log did not take */
+	pid_t logger;                 /* 0: none */
+	int64_t logger_due;           /* when the next one may be started */
+	bool unreaped;                /* children may have ended */
 	/* reload and upgrade */
 	enum task task;
 	int64_t task_until; /* when it is given up */
 	bool want_reload, want_upgrade;
 	struct loader loader;
 	struct tally tally;
+	unsigned reloads; /* that have begun */
+	FILE *report;     /* what the one at hand says to whoever asked for it, into: */
+	char *report_text;
+	size_t report_size;
 	pid_t probe;      /* 0: none */
 	int probe_output; /* a memfd */
 	/* paths */

@@ -67,6 +67,7 @@ struct unit *unit_new(struct loaded *loaded, const struct service *service)
 	*u = (struct unit){
 		.loaded = loaded_hold(loaded),
 		.service = service,
+		.enabled = service->enabled,
 		.listener = {.fd = -1, .wd = -1, .dir_wd = -1},
 		.log = {.in = -1, .out = -1},
 		.stderr_in = -1,
@@ -101,6 +102,11 @@ void unit_unwatch(struct unit *u, const struct shared *shared)
 	watch(shared, &u->on_listener, u->listener.fd, false);
 	watch(shared, &u->on_stderr, u->stderr_out, false);
 	watch(shared, &u->on_channel, u->channel, false);
+}
+
+bool unit_is_control(const struct unit *u)
+{
+	return u->service->handler == NULL;
 }
 
 /* Whether a client is a reason to start a worker, now or later. */

@@ -28,7 +28,8 @@ struct watch {
 		WATCH_PATHS,
 		WATCH_LISTENER,
 		WATCH_STDERR,
-		WATCH_CHANNEL
+		WATCH_CHANNEL,
+		WATCH_CLIENT, /* control.c's own */
 	} kind;
 	bool on;
 	struct unit *unit;
@@ -38,6 +39,7 @@ struct unit {
 	struct unit *next;
 	struct loaded *loaded; /* what `service` is in; NULL: it is the unit's own */
 	const struct service *service;
+	bool enabled; /* it is to have a socket: the config's word, until somebody says otherwise */
 	struct listener listener;
 	struct board
 		*board; /* shared by generations; NULL: no worker has been started yet */
@@ -103,6 +105,12 @@ void unit_worker_ended(struct unit *unit, const struct shared *shared, int statu
 
 /* Sends the worker an order, a WORKER_*; some are to be answered (worker.h). */
 void unit_order(struct unit *unit, char order, int64_t now);
+
+/* Sends the worker WORKER_END for a connection. */
+void unit_end(struct unit *unit, uint64_t conn);
+
+/* Whether the supervisor itself answers here, and no worker (control.h). */
+bool unit_is_control(const struct unit *unit);
 
 /* Removes the path; then who is queued is served (WORKER_FINISH) or turned away (WORKER_REFUSE), and
  * the socket is closed. To be called again when the worker has ended meanwhile. */

@@ -69,20 +69,23 @@ static void end_handlers(struct worker *w, enum worker_order order)
 
 static void obey(struct worker *w)
 {
-	char order;
-	ssize_t n = recv(CHANNEL, &order, 1, MSG_DONTWAIT);
+	struct worker_message message = {0}; /* most are one byte */
+	ssize_t n = recv(CHANNEL, &message, sizeof(message), MSG_DONTWAIT);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	if (n != 1) {
+	if (n <= 0) {
 		w->alone = true;
 		w->finish_at = w->now + ALONE_TIME;
 		return;
 	}
-	switch (order) {
+	switch (message.order) {
 	case WORKER_TERMINATE:
 	case WORKER_KILL:
-		end_handlers(w, (enum worker_order)order);
+		end_handlers(w, (enum worker_order)message.order);
+		break;
+	case WORKER_END:
+		reaper_end(w, message.conn);
 		break;
 	case WORKER_RETRY:
 		overload_init(&w->overload, w->service->name);
@@ -91,8 +94,8 @@ static void obey(struct worker *w)
 		w->finish_at = w->now + FINISH_TIME;
 		break;
 	default:
-		if (order == WORKER_REFUSE || w->finish_at == CLOCK_NEVER)
-			finish(w, order == WORKER_REFUSE);
+		if (message.order == WORKER_REFUSE || w->finish_at == CLOCK_NEVER)
+			finish(w, message.order == WORKER_REFUSE);
 	}
 }
 
@@ -210,6 +213,8 @@ static void run(struct worker *w)
 		if (w->shut)
 			tell_shut(w);
 		go_on_finishing(w, queued);
+		w->counters->retry_at =
+			w->overload.delay > 0 ? overload_until(&w->overload) : 0;
 		log_report_lost();
 	}
 }
@@ -306,7 +311,8 @@ static int begin(struct worker *w, const struct worker_start *start, const char 
 	w->takes_fds = takes_fds();
 	if (start->stderr_out >= 0) {
 		reset_stderr();
-		w->relay = relay_new(STDERR_OUT, s->name, find_writer, w);
+		w->relay = relay_new(STDERR_OUT, s->name, find_writer, w,
+				     &w->counters->stderr_dropped);
 		if (w->relay == NULL)
 			return -1;
 	}
@@ -333,6 +339,7 @@ _Noreturn void worker_run(const struct worker_start *start)
 	if (place_descriptors(start) < 0)
 		_exit(handler_is_busy(errno) ? errno : WORKER_FAILED);
 	log_open(LOG, start->service->log_level, start->service->name);
+	log_count_lost(&w.counters->log_dropped);
 	if (begin(&w, start, &step) < 0) {
 		if (handler_is_busy(errno))
 			_exit(errno); /* the supervisor will say so */

@@ -1,7 +1,7 @@
 /*
  * worker.h: one service's loop: accept, decide, spawn, reap, expire, relay standard error.
  *
- * The supervisor gives orders over a SOCK_SEQPACKET channel, a byte each; nothing else is obeyed.
+ * The supervisor gives orders over a SOCK_SEQPACKET channel; nothing else is obeyed.
  * End of file on it means that the supervisor has gone: almost the same as WORKER_FINISH.
  */
 #ifndef UDSD_WORKER_H
@@ -21,9 +21,16 @@ enum worker_order {
 	WORKER_TERMINATE =
 		't',       /* SIGTERM to all handlers' groups, SIGKILL after kill-grace */
 	WORKER_KILL = 'k', /* SIGKILL to them */
+	WORKER_END = 'e',  /* SIGTERM to one, SIGKILL after kill-grace */
 	WORKER_RETRY = 'n',   /* no back-off any more: try again what failed */
 	WORKER_DRAINED = 'D', /* the answer: it accepts no more */
 	WORKER_SHUT = 'S',    /* somebody has shut the listening socket down */
+};
+
+/* What goes down the channel: most orders are its first byte only, as all answers are. */
+struct worker_message {
+	char order;
+	uint64_t conn; /* the connection's number, of WORKER_END; else 0 */
 };
 
 /* Exit status of a worker that could not begin or go on; for want of resources it is the errno, which

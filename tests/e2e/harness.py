@@ -33,6 +33,7 @@ __all__ = [
     "REFUSED",
     "SANITIZED",
     "UDSC",
+    "UDSCTL",
     "UDSD",
     "USER",
     "Udsd",
@@ -55,6 +56,7 @@ BUILD = os.environ.get("UDSD_BUILD") or TOP
 SRC = os.environ.get("UDSD_SRC") or TOP
 UDSD = os.path.join(BUILD, "src", "udsd")
 UDSC = os.path.join(BUILD, "src", "udsc")
+UDSCTL = os.path.join(BUILD, "src", "udsctl")
 ECHO = os.path.join(BUILD, "handlers", "echo")
 WHOAMI = os.path.join(SRC, "handlers", "whoami")
 
@@ -96,7 +98,7 @@ TEST_SECONDS = 60 * PATIENCE
 
 def main():
     """Runs the tests of the file that was started."""
-    for program in (UDSD, UDSC, ECHO):
+    for program in (UDSD, UDSC, UDSCTL, ECHO):
         if not os.access(program, os.X_OK):
             print("Bail out! Not built:", program)
             sys.exit(1)

@@ -279,19 +279,18 @@ class Faults(ConfigCase):
                 done = self.check(complete(text) if word else text)
                 self.assert_fault(done, range(6, 12) if word == "" else [6], word)
 
-    def test_a_control_socket_is_not_yet_supported(self):
-        done = self.check(
-            complete('control-socket = "%s/c"\n' % self.dir + self.section())
-        )
-        self.assert_fault(done, [1], "control-socket")
-        self.assertIn("not yet", done.stderr)
+    def test_a_bad_control_socket(self):
+        for value in BAD_SOCKETS[1:]:           # "": none
+            if value != "@abstract-without-allow":
+                with self.subTest(value=value):
+                    done = self.check(complete('control-socket = "%s"\n' % value
+                                               + self.section()))
+                    self.assert_fault(done, [1], "control-socket")
 
-    def test_options_of_the_control_socket_are_not_ignored(self):
-        for option in ('control-mode = "0660"', 'control-allow = { "self" }'):
-            with self.subTest(option=option):
-                done = self.check(complete(option + "\n" + self.section()))
-                self.assert_fault(done, [1], option.split()[0])
-                self.assertIn("not yet", done.stderr)
+    def test_the_control_socket_is_no_service_s(self):
+        done = self.check(complete('control-socket = "%s"\n' % self.path("s")
+                                   + self.section()))
+        self.assert_fault(done, range(2, 7), "control-socket")
 
     def test_wait_leaves_no_room_for_what_udsd_does_with_clients(self):
         for option in ('allow = { "any" }', 'deny = { "uid:1" }', "max-connections = 3",
@@ -452,13 +451,21 @@ class Accepted(ConfigCase):
                     log_level="debug",
                     syslog_facility="local3",
                     pid_file="",
-                    control_socket="",
+                    control_socket=self.path("control"),
+                    control_mode="0660",
+                    control_allow=["self", "uid:0", "gid:10-20"],
                     stop_timeout="250ms",
                     include=[self.dir + "/none/*.conf"],
                 )
                 + 'defaults { user = "%s" }\n' % USER.pw_name
             )
         )
+
+    def test_a_control_rule_that_the_mode_keeps_out_is_warned_of(self):
+        text = 'control-socket = "%s"\ncontrol-allow = { "self", "any" }\n' % self.path("c")
+        done = self.check(complete(text + self.section()))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stderr, "allows any, whom its mode 0600 keeps out")
 
     def test_defaults_before_or_after(self):
         defaults = (

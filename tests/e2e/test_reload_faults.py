@@ -356,6 +356,7 @@ class Generations(Steered):
         held.pop(0).close()
         sup.wait_event("close", conn=1)
         wait_for(lambda: self.visit(sup.socket) == b"three\nx", what="a place")
+        sup.wait_events(2, "close")     # its end was seen before its place was free again
         self.assert_rejected_again(sup, values, held)
 
     def assert_rejected_again(self, sup, values, held):

@@ -33,7 +33,7 @@ static void test_names_of_workers(void **state)
 		{"udsd/w/7/1/0/0/0/0/a b", -1},
 		{"udsd/w/7/1/0/0/0/0/a/b", -1},
 		{"udsd/pid-file", -1},
-		{"udsd-1-2", -1},
+		{"udsd-1-2-3", -1},
 		{"", -1},
 	};
 
@@ -144,7 +144,7 @@ static int match_all(void)
 	listen_at(4, path.socket, SOCK_STREAM);
 	listen_at(5, own.socket, SOCK_STREAM);
 	listen_at(6, wrong.socket, SOCK_STREAM);
-	announce("4", "name:x.socket:udsd-fd01-1a2b:packet", getpid());
+	announce("4", "name:x.socket:udsd-fd01-1a2b-77:packet", getpid());
 	WANT(handover_open() == 7 && !handover_is_upgrade());
 	WANT(getenv("LISTEN_FDS") == NULL && getenv("LISTEN_PID") == NULL &&
 	     getenv("LISTEN_FDNAMES") == NULL);
@@ -153,7 +153,7 @@ static int match_all(void)
 	WANT(handover_listener(&name, &l) < 0); /* it is taken */
 	WANT(handover_listener(&path, &l) == 0 && l.fd == 4 && l.foreign);
 	WANT(handover_listener(&own, &l) == 0 && l.fd == 5 && !l.foreign);
-	WANT(l.device == 0xfd01 && l.inode == 0x1a2b);
+	WANT(l.device == 0xfd01 && l.inode == 0x1a2b && l.since == 77);
 	WANT(handover_listener(&wrong, &l) < 0); /* neither by name nor by path */
 	WANT(fcntl(6, F_GETFD) >= 0);
 	WANT(freopen("/dev/null", "w", stderr) != NULL); /* it is reported */
@@ -175,14 +175,14 @@ static int upgrade(void)
 
 	board = board_new(); /* 3, when nothing else is open */
 	WANT(board != NULL && board->fd == 3);
-	board->map->counters.connections = 12;
+	board->map->counters.numbers = 12;
 	WANT(dup(STDIN_FILENO) == 4 && dup(STDIN_FILENO) == 5 && dup(STDIN_FILENO) == 6);
 	close(5); /* a gap */
 	announce("4", "udsd/board/s:udsd/pid-file:-:udsd/w/5/77/1/2/3/4/s", getpid());
 	WANT(handover_open() == 7 && handover_is_upgrade());
 	WANT(handover_board("t") == NULL);
 	board = handover_board("s");
-	WANT(board != NULL && board->map->counters.connections == 12);
+	WANT(board != NULL && board->map->counters.numbers == 12);
 	WANT(handover_board("s") == NULL);
 	WANT(handover_pidfile() == 4 && handover_pidfile() == -1);
 	WANT(handover_worker(&w) && w.fd == 6 && w.pid == 77 && w.kill_grace == 3);

@@ -18,6 +18,7 @@
 
 struct fixture {
 	struct relay *relay;
+	_Atomic uint64_t dropped;
 	int in, out;
 	pid_t known[WRITERS]; /* the handler of connection i + 1 */
 };
@@ -39,7 +40,7 @@ static int set_up(void **state)
 	*state = f;
 	if (f == NULL || relay_pair(&f->in, &f->out) < 0)
 		return -1;
-	f->relay = relay_new(f->out, "s", find, f);
+	f->relay = relay_new(f->out, "s", find, f, &f->dropped);
 	f->known[0] = getpid();
 	capture_open(LOG_INFO, NULL);
 	return f->relay != NULL ? 0 : -1;
@@ -311,6 +312,7 @@ static void test_flood(void **state)
 	assert_string_equal(capture_next(), "");
 	relay_tick(f->relay, end);
 	assert_string_equal(capture_next(), "4drop service=s stderr-lines=500");
+	assert_int_equal(f->dropped, 500);
 	assert_int_equal(relay_due(f->relay), CLOCK_NEVER);
 	assert_int_equal(flood(f, 1001, end + 1), 1000);
 	relay_finish(f->relay);

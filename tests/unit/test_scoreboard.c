@@ -75,10 +75,10 @@ static void test_adopt(void **state)
 
 	(void)state;
 	assert_non_null(board);
-	board->map->counters.connections = 77;
+	board->map->counters.numbers = 77;
 	again = board_adopt(dup(board->fd));
 	assert_non_null(again);
-	assert_int_equal(again->map->counters.connections, 77);
+	assert_int_equal(again->map->counters.numbers, 77);
 	board_release(again);
 	board->map->layout++;
 	fd = dup(board->fd);
@@ -181,6 +181,9 @@ static const struct {
 
 static void test_close(void **state)
 {
+	struct board *board = board_new();
+	struct counters *c = &board->map->counters;
+
 	(void)state;
 	capture_open(LOG_INFO, NULL);
 	for (size_t i = 0; i < COUNT(closes); i++) {
@@ -194,7 +197,7 @@ static void test_close(void **state)
 		const char *line;
 		int end = 0;
 
-		slot_close(&slot, "s", closes[i].status, closes[i].usage);
+		slot_close(board->map, &slot, "s", closes[i].status, closes[i].usage);
 		assert_int_equal(slot.pid, 0);
 		line = capture_next();
 		check(strncmp(line, closes[i].before, len) == 0, "%s", line);
@@ -202,14 +205,38 @@ static void test_close(void **state)
 		check(duration >= 12.345 && duration < 60, "%s", line);
 		check(same(line + len + end, closes[i].after), "%s", line);
 		assert_string_equal(capture_next(), "");
+		assert_int_equal(c->exits[exit_index(closes[i].status)], 1);
+		assert_true(c->nanoseconds >= (i + 1) * 12345 * NSEC_PER_MSEC);
 	}
+	assert_int_equal(c->exits[0] + c->exits[3] + c->exits[EXIT_SIGNALS] +
+				 c->exits[EXIT_SIGNALS + SIGTERM] +
+				 c->exits[EXIT_SIGNALS + SIGSEGV],
+			 5);
 	capture_close();
+	board_release(board);
+}
+
+/* Every wait status has a place, and every place a status. */
+static void test_exits(void **state)
+{
+	(void)state;
+	for (int code = 0; code < 256; code++)
+		assert_int_equal(exit_status(exit_index(code << 8)), code << 8);
+	for (int sig = 1; sig <= 64; sig++) {
+		assert_int_equal(exit_status(exit_index(sig)), sig);
+		assert_int_equal(exit_index(sig), exit_index(sig | 0x80));
+	}
+	assert_int_equal(exit_status(exit_index(SLOT_STATUS_UNKNOWN)),
+			 SLOT_STATUS_UNKNOWN);
+	for (size_t i = 0; i < EXITS; i++)
+		assert_int_equal(exit_index(exit_status(i)), i);
 }
 
 /* A slot that its worker's user has written rubbish into makes a line, and is free again. */
 static void test_close_hostile(void **state)
 {
 	static const int64_t times[] = {INT64_MIN, INT64_MAX, -1, INT64_MAX - 999999999};
+	struct board *board = board_new();
 
 	(void)state;
 	capture_open(LOG_INFO, NULL);
@@ -217,14 +244,16 @@ static void test_close_hostile(void **state)
 		struct slot slot = {.pid = -77, .conn = UINT64_MAX, .started = times[i]};
 		const char *duration;
 
-		slot_close(&slot, "s", 0, NULL);
+		slot_close(board->map, &slot, "s", 0, NULL);
 		assert_int_equal(slot.pid, 0);
 		duration = strstr(capture_next(), " duration=");
 		assert_non_null(duration);
 		check(strspn(duration + 10, "-.0123456789") == strlen(duration + 10),
 		      "%s", duration);
 	}
+	assert_int_equal(board->map->counters.nanoseconds, 0);
 	capture_close();
+	board_release(board);
 }
 
 int main(void)
@@ -234,7 +263,7 @@ int main(void)
 		cmocka_unit_test(test_adopt),         cmocka_unit_test(test_sealed),
 		cmocka_unit_test(test_no_room),       cmocka_unit_test(test_high),
 		cmocka_unit_test(test_reject_name),   cmocka_unit_test(test_close),
-		cmocka_unit_test(test_close_hostile),
+		cmocka_unit_test(test_close_hostile), cmocka_unit_test(test_exits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,73 @@
+# bash completion for udsctl(1), udsd(8) and udsc(1)
+
+_udsctl_ask() { # what udsctl says, of the same supervisor that the command line names
+	local i socket=()
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		case ${COMP_WORDS[i]} in
+		-s | --socket) socket=(-s "${COMP_WORDS[i + 1]}") ;;
+		-s?*) socket=(-s "${COMP_WORDS[i]#-s}") ;;
+		esac
+	done
+	"${COMP_WORDS[0]}" "${socket[@]}" "$@" 2>/dev/null
+}
+
+_udsctl() {
+	local cur=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} words=
+	local i command= place=0
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		case ${COMP_WORDS[i]} in
+		-s | --socket) i=$((i + 1)) ;;
+		-*) ;;
+		*)
+			[ -n "$command" ] || command=${COMP_WORDS[i]}
+			place=$((place + 1))
+			;;
+		esac
+	done
+	COMPREPLY=()
+	case $previous:$cur in
+	-s:* | --socket:*)
+		compopt -o filenames 2>/dev/null
+		COMPREPLY=($(compgen -f -- "$cur"))
+		return
+		;;
+	*:-*) words='--socket --json --help --version' ;;
+	*)
+		case $command:$place in
+		:0) words='status list kill disable enable drain reload metrics top' ;;
+		status:1 | list:1 | kill:1 | disable:1 | enable:1 | drain:1)
+			words=$(_udsctl_ask status | awk 'NR > 1 { print $1 }')
+			;;
+		kill:2) words=$(_udsctl_ask list "$previous" | awk 'NR > 1 { print $2 }') ;;
+		esac
+		;;
+	esac
+	COMPREPLY=($(compgen -W "$words" -- "$cur"))
+}
+
+_udsd() {
+	local cur=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+	case $previous:$cur in
+	-l:* | --log-level:*)
+		COMPREPLY=($(compgen -W 'error warning notice info debug' -- "$cur"))
+		;;
+	*:-*)
+		COMPREPLY=($(compgen -W '--config --foreground --syslog --test --pid-file
+			--log-level --option --help --version' -- "$cur"))
+		;;
+	*) COMPREPLY=($(compgen -f -- "$cur")) ;;
+	esac
+}
+
+_udsc() {
+	local cur=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+	case $previous:$cur in
+	-t:* | --type:*) COMPREPLY=($(compgen -W 'stream seqpacket' -- "$cur")) ;;
+	*:-*) COMPREPLY=($(compgen -W '--verbose --wait --type --help --version' -- "$cur")) ;;
+	*) COMPREPLY=($(compgen -f -- "$cur")) ;;
+	esac
+}
+
+complete -F _udsctl udsctl
+complete -o filenames -F _udsd udsd
+complete -o filenames -F _udsc udsc

@@ -1,0 +1,210 @@
+/*
+ * ask.c: connects, asks, reads to the end.
+ */
+#include "ask.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static struct answer fail(enum verdict verdict, const char *what, const char *why)
+{
+	struct answer a = {.verdict = verdict};
+
+	if (asprintf(&a.all, "%s: %s", what, why) < 0)
+		a.all = NULL;
+	a.text = a.all;
+	return a;
+}
+
+static int dial(const char *path, int seconds)
+{
+	const struct timeval time = {.tv_sec = seconds};
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	size_t len = strlen(path);
+	int fd;
+
+	if (len == 0 || len >= sizeof(sun.sun_path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	memcpy(sun.sun_path, path, len);
+	if (*path == '@')
+		sun.sun_path[0] = '\0';
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -1;
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof(time));
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &time, sizeof(time));
+	len += offsetof(struct sockaddr_un, sun_path) + (*path != '@');
+	if (connect(fd, (struct sockaddr *)&sun, (socklen_t)len) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* All that comes, terminated; NULL and errno. */
+static char *read_all(int fd)
+{
+	char *text = NULL, part[16384];
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	ssize_t n;
+
+	if (out == NULL)
+		return NULL;
+	while ((n = read(fd, part, sizeof(part))) > 0)
+		fwrite(part, 1, (size_t)n, out);
+	if (fclose(out) == 0 && n == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
+static struct answer judge(const char *socket, char *text)
+{
+	static const struct {
+		const char *head;
+		enum verdict verdict;
+	} heads[] = {{"ok\n", ANSWER_OK},
+		     {"refused\n", ANSWER_REFUSED},
+		     {"error ", ANSWER_ERROR}};
+	struct answer none;
+
+	for (size_t i = 0; i < sizeof(heads) / sizeof(*heads); i++) {
+		size_t len = strlen(heads[i].head);
+
+		if (strncmp(text, heads[i].head, len) == 0)
+			return (struct answer){heads[i].verdict, text + len, text};
+	}
+	none = fail(ANSWER_NONE, socket, "it ended before it had answered");
+	free(text);
+	return none;
+}
+
+struct answer ask(const char *socket, int seconds, const char *const *words)
+{
+	char request[256] = "", *text;
+	int fd = dial(socket, seconds);
+	size_t len = 0;
+	ssize_t n;
+
+	if (fd < 0)
+		return fail(errno == ENOENT || errno == ECONNREFUSED ? ANSWER_NOBODY
+								     : ANSWER_NONE,
+			    socket, strerror(errno));
+	for (; *words != NULL && len < sizeof(request); words++)
+		len += (size_t)snprintf(request + len, sizeof(request) - len, "%s%c",
+					*words, words[1] != NULL ? ' ' : '\n');
+	if (len >= sizeof(request)) {
+		close(fd);
+		return fail(ANSWER_ERROR, "request", "it is too long");
+	}
+	/* one that is turned away may be answered before it has asked */
+	n = send(fd, request, len, MSG_NOSIGNAL);
+	text = n > 0 || errno == EPIPE ? read_all(fd) : NULL;
+	close(fd);
+	if (text != NULL)
+		return judge(socket, text);
+	return fail(ANSWER_NONE, socket,
+		    errno == EAGAIN ? "no answer within the time" : strerror(errno));
+}
+
+void answer_free(struct answer *a)
+{
+	free(a->all);
+	*a = (struct answer){0};
+}
+
+/* The end of a value, which is unquoted in place: \" and \\ lose their backslash, \xNN stays. */
+static char *cut_value(char *at, const char **value)
+{
+	char *to = at;
+
+	*value = at;
+	if (*at != '"') {
+		at += strcspn(at, " ");
+		if (*at != '\0')
+			*at++ = '\0';
+		return at;
+	}
+	*value = to = ++at;
+	while (*at != '\0' && *at != '"') {
+		if (*at == '\\' && (at[1] == '"' || at[1] == '\\'))
+			at++;
+		*to++ = *at++;
+	}
+	if (*at != '\0')
+		at++;
+	*to = '\0';
+	return at + (*at == ' ');
+}
+
+static struct record cut_line(char *line)
+{
+	struct record r = {.verb = line};
+
+	line += strcspn(line, " ");
+	if (*line != '\0')
+		*line++ = '\0';
+	while (*line != '\0' && r.count < RECORD_PAIRS) {
+		char *end = strchr(line, '=');
+
+		if (end == NULL)
+			break;
+		*end = '\0';
+		r.keys[r.count] = line;
+		line = cut_value(end + 1, &r.values[r.count++]);
+	}
+	return r;
+}
+
+/* What a line is about comes first, then its number among those. */
+static int compare(const void *va, const void *vb)
+{
+	const struct record *a = va, *b = vb;
+	int order = strcmp(record_get(a, "service"), record_get(b, "service"));
+	double x = record_number(a, "conn"), y = record_number(b, "conn");
+
+	if (order == 0)
+		order = strcmp(b->verb, a->verb); /* status before exits */
+	return order != 0 ? order : (x > y) - (x < y);
+}
+
+struct records records_of(char *text)
+{
+	struct records rs = {0};
+	size_t lines = 0;
+	char *end;
+
+	for (const char *c = text; *c != '\0'; c++)
+		lines += *c == '\n';
+	rs.list = calloc(lines + 1, sizeof(*rs.list));
+	for (; rs.list != NULL && (end = strchr(text, '\n')) != NULL; text = end + 1) {
+		*end = '\0';
+		if (*text != '\0')
+			rs.list[rs.count++] = cut_line(text);
+	}
+	if (rs.list != NULL)
+		qsort(rs.list, rs.count, sizeof(*rs.list), compare);
+	return rs;
+}
+
+const char *record_get(const struct record *r, const char *key)
+{
+	for (size_t i = 0; i < r->count; i++)
+		if (strcmp(r->keys[i], key) == 0)
+			return r->values[i];
+	return "";
+}
+
+double record_number(const struct record *r, const char *key)
+{
+	return strtod(record_get(r, key), NULL);
+}

@@ -1,0 +1,409 @@
+#!/usr/bin/env python3
+"""udsctl: what it shows and does, for people and for scripts."""
+import fcntl
+import json
+import os
+import pty
+import pwd
+import re
+import select
+import signal
+import struct
+import subprocess
+import termios
+
+from controlled import Controlled
+from harness import SRC, UDSCTL, main, needs, needs_root, service, wait_for
+from more import kill_worker
+
+ME = pwd.getpwuid(os.geteuid()).pw_name
+STUBBORN = "trap '' TERM\necho one\ncat\n"
+
+
+class Shown(Controlled):
+    def states(self):
+        return {row["service"]: row["state"] for row in json.loads(
+            self.ctl("--json", "status"))["services"]}
+
+    def test_a_table_of_services(self):
+        self.serve_controlled(self.section("beta", max_connections=7) + self.section("alpha"))
+        self.greeted(self.path("beta.sock"))
+        lines = self.ctl("status").splitlines()
+        self.assertEqual([line.split()[0] for line in lines], ["SERVICE", "alpha", "beta"])
+        self.assertEqual(lines[0].split(), "SERVICE STATE LIVE LIMIT PEAK TOTAL REJECTED FAILED "
+                         "WORKER UPTIME SOCKET".split())
+        self.assertRegex(lines[2], r"^beta +enabled +1 +7 +1 +1 +- +0 +\d+ +\d+s +%s$"
+                         % self.path("beta.sock"))
+        self.assertEqual({line.index("/") for line in lines[1:]}, {lines[0].index("SOCKET")})
+
+    def test_all_of_one(self):
+        self.serve_controlled(self.section("s", deny=["uid:%d" % os.geteuid()])
+                              + self.section("t"))
+        self.assert_rejected(self.path("s.sock"))
+        text = self.ctl("status", "s")
+        for line in ("s: enabled", r"  rejected +rule 1", "  live +0 of 64", "  connections +0;"):
+            self.assertRegex(text, "(?m)^" + line)
+        self.assertNotIn("t: ", text)
+
+    def test_states(self):
+        missing = self.script("missing", "exit 0\n")
+        sup = self.serve_controlled(
+            self.section("a") + self.section("off", enabled=False) + self.section("lost")
+            + service("bad", socket=self.path("bad.sock"), handler=[missing]))
+        os.unlink(missing)
+        self.assert_end(self.connect(self.path("bad.sock")))
+        os.unlink(self.path("lost.sock"))
+        os.mkdir(self.path("lost.sock"))
+        self.kept.add(self.path("lost.sock"))
+        wait_for(lambda: self.states()["lost"] == "displaced", what="lost")
+        self.assertEqual(self.states()["a"], "enabled")
+        self.assertEqual(self.states()["off"], "disabled")
+        wait_for(lambda: (self.talk_quietly("bad.sock"), self.states()["bad"] == "backing-off")[1],
+                 20, "back-off")
+        self.assertEqual(self.status("bad")["rejected-rule"], 0)
+        self.assertGreater(self.status("bad")["failures"], 0)
+        self.assertRegex(self.ctl("status"), "(?m)^bad +backing-off [0-9]+s ")
+        os.rmdir(self.path("lost.sock"))
+
+    def talk_quietly(self, name):
+        try:
+            return self.talk(self.path(name))
+        except OSError:
+            return None
+
+    def test_live_connections(self):
+        sup = self.serve_controlled(self.section("s", allow=["self", "any"])
+                                    + self.section("other"))
+        socks = [self.greeted(sup.socket) for _ in range(12)]
+        self.greeted(self.path("other.sock"))
+        lines = self.ctl("list").splitlines()
+        self.assertEqual(lines[0].split(), "SERVICE CONN PID USER PEER-PID AGE RULE".split())
+        self.assertEqual([line.split()[:2] for line in lines[1:]],
+                         [["other", "1"]] + [["s", str(n)] for n in range(1, 13)])
+        rows = {row["conn"]: row for row in self.listed("s")}
+        for event in sup.wait_events(12, "open", service="s"):
+            row = rows[int(event["conn"])]
+            self.assertEqual((row["pid"], row["peer-pid"]), (int(event["pid"]), os.getpid()))
+            self.assertEqual((row["peer-user"], row["rule"]), (ME, event["rule"]))
+            self.assertLess(row["age"], 60)
+        socks[3].close()
+        wait_for(lambda: len(self.listed("s")) == 11, what="one less")
+        self.assertEqual(self.ctl("list", "s").count(" %s " % ME), 11)
+
+    def test_handlers_of_all_generations_and_of_dead_workers(self):
+        sup = self.serve_controlled(self.section("s"))
+        self.greeted(sup.socket)
+        kill_worker(sup)
+        self.greeted(sup.socket)
+        self.reload(sup, self.controlled(self.section("s", "two")))
+        self.greeted(sup.socket, "two")
+        self.upgrade(sup)
+        self.greeted(sup.socket, "two")
+        self.assertEqual([row["conn"] for row in self.listed("s")], [1, 2, 3, 4])
+        self.assertEqual(self.status("s")["live"], 4)
+
+    def test_a_removed_service_that_lives_yet(self):
+        sup = self.serve_controlled(self.section("s") + self.section("t"))
+        held = self.greeted(self.path("t.sock"))
+        self.reload(sup, self.controlled(self.section("s")))
+        self.assertEqual(self.status("t")["state"], "draining")
+        self.assertEqual(len(self.listed("t")), 1)
+        self.assertIn("removed", self.ctl("enable", "t", status=1))
+        held.close()
+        wait_for(lambda: "t" not in self.states(), what="its end")
+        self.ctl("status", "t", status=1)
+
+    def test_a_service_that_accepts_itself(self):
+        handler = self.script("wait", "exec sleep 30\n")
+        self.serve_controlled(service("w", socket=self.path("w.sock"), handler=[handler],
+                                      wait=True))
+        self.connect(self.path("w.sock"))
+        pid = wait_for(lambda: self.status("w")["worker"], what="its handler")
+        self.assertRegex(self.ctl("status"), r"(?m)^w +enabled +- +- +- +- .* %d " % pid)
+        self.assertRegex(self.ctl("status", "w"), "handler +%d" % pid)
+
+    def test_json_is_for_every_parser(self):
+        self.serve_controlled(self.section("s", allow=["any"]))
+        self.greeted(self.path("s.sock"))
+        told = json.loads(self.ctl("status", "--json"))
+        self.assertEqual(set(told), {"udsd", "services"})
+        self.assertEqual(told["udsd"]["services"], 1)
+        row = told["services"][0]
+        self.assertEqual((row["live"], row["peak"], row["limit"]), (1, 1, 64))
+        self.assertEqual(row["exits"], {})
+        self.assertIsInstance(row["uptime"], float)
+
+
+class Steering(Controlled):
+    def test_kill(self):
+        sup = self.serve_controlled(self.section("s"))
+        socks = [self.greeted(sup.socket) for _ in range(3)]
+        self.ctl("kill", "s", "2")
+        self.assert_end(socks[1])
+        sup.wait_event("close", conn=2, status="signal:TERM")
+        for sock in (socks[0], socks[2]):
+            self.round_trip(sock)
+        self.assertIn("no live connection", self.ctl("kill", "s", "2", status=1))
+
+    def test_kill_ends_the_whole_group_after_the_grace(self):
+        handler = self.script("stubborn", "(%s) &\n%s" % (STUBBORN, STUBBORN))
+        sup = self.serve_controlled(service("s", socket=self.path("s.sock"), handler=[handler],
+                                            kill_grace="100ms"))
+        sock = self.connect(sup.socket)
+        self.assertEqual(self.receive(sock, 8), b"one\none\n")
+        self.ctl("kill", "s", "1")
+        self.assert_end(sock)
+        sup.wait_event("close", conn=1, status="signal:KILL")
+
+    def test_kill_whoever_has_it(self):
+        """A worker that a reload has replaced, one from before an upgrade, and the supervisor."""
+        sup = self.serve_controlled(self.section("s"))
+        socks = [self.greeted(sup.socket)]
+        kill_worker(sup)
+        socks.append(self.greeted(sup.socket))
+        self.reload(sup, self.controlled(self.section("s", "two")))
+        socks.append(self.greeted(sup.socket, "two"))
+        self.upgrade(sup)
+        socks.append(self.greeted(sup.socket, "two"))
+        for number in (4, 1, 3, 2):
+            self.ctl("kill", "s", str(number))
+            self.assert_end(socks[number - 1])
+        sup.wait_events(4, "close", status="signal:TERM")
+
+    def test_disable_and_enable(self):
+        sup = self.serve_controlled(self.section("s") + self.section("t"))
+        held = self.greeted(sup.socket)
+        self.ctl("disable", "s")
+        self.assert_refused(sup.socket)
+        self.assertEqual(self.status("s")["state"], "draining")
+        self.round_trip(held)
+        self.greeted(self.path("t.sock"))
+        self.ctl("disable", "s")                # is no error
+        self.ctl("enable", "s")
+        self.greeted(sup.socket)
+        self.assertEqual(self.status("s")["total"], 2)
+        self.assertEqual(self.status("s")["live"], 2)
+        held.close()
+
+    def test_disabled_until_a_reload(self):
+        sup = self.serve_controlled(self.section("s"))
+        self.greeted(sup.socket).close()
+        sup.wait_event("close")
+        self.ctl("disable", "s")
+        wait_for(lambda: self.status("s")["state"] == "disabled", what="its end")
+        self.assertFalse(os.path.lexists(sup.socket))
+        self.reload(sup)
+        self.greeted(sup.socket)
+        self.assertEqual(self.status("s")["total"], 2)      # nothing was forgotten
+
+    def test_enabled_against_the_config_until_a_reload(self):
+        sup = self.serve_controlled(self.section("s", enabled=False))
+        self.ctl("enable", "s")
+        self.greeted(self.path("s.sock"))
+        self.reload(sup)
+        self.assertFalse(os.path.lexists(self.path("s.sock")))
+
+    def test_a_disabled_one_stays_so_when_its_path_is_looked_at(self):
+        sup = self.serve_controlled(self.section("s") + self.section("t"))
+        self.ctl("disable", "s")
+        os.unlink(self.path("t.sock"))
+        wait_for(lambda: os.path.exists(self.path("t.sock")), what="t's path")
+        self.assertFalse(os.path.lexists(sup.socket))
+
+    def test_enable_where_somebody_else_is(self):
+        sup = self.serve_controlled(self.section("s"))
+        self.ctl("disable", "s")
+        os.mkdir(sup.socket)
+        self.assertIn("not a socket", self.ctl("enable", "s", status=1))
+        os.rmdir(sup.socket)
+        self.ctl("enable", "s")
+        self.greeted(sup.socket)
+
+    def test_drain_waits_for_the_last(self):
+        sup = self.serve_controlled(self.section("s"))
+        socks = [self.greeted(sup.socket) for _ in range(2)]
+        drain = self.spawn([UDSCTL, "-s", self.control, "drain", "s"])
+        wait_for(lambda: not os.path.lexists(sup.socket), what="the path to go")
+        socks[0].close()
+        sup.wait_event("close")
+        self.assertIsNone(drain.poll())
+        socks[1].close()
+        self.assertEqual(drain.wait(10), 0)
+        self.assertEqual(self.status("s")["state"], "disabled")
+
+    def test_drain_ends_when_somebody_enables(self):
+        sup = self.serve_controlled(self.section("s"))
+        self.greeted(sup.socket)
+        drain = self.spawn([UDSCTL, "-s", self.control, "drain", "s"], stderr=subprocess.PIPE)
+        wait_for(lambda: self.status("s")["state"] == "draining", what="draining")
+        self.ctl("enable", "s")
+        self.assertEqual(drain.wait(10), 1)
+        self.assertIn(b"enabled it again", drain.stderr.read())
+
+    def test_reload(self):
+        sup = self.serve_controlled(self.section("s"))
+        self.rewrite(self.controlled(self.section("s", "two") + self.section("t")))
+        sup.sockets.append(self.path("t.sock"))
+        self.assertRegex(self.ctl("reload"), "(?m)^2 services: 1 added, 1 changed, 0 removed$")
+        self.greeted(sup.socket, "two")         # it is in force
+
+    def test_a_refused_reload_says_what_the_check_says(self):
+        sup = self.serve_controlled(self.section("s"))
+        self.rewrite(self.controlled(self.section("s", colour=1, nice=99)))
+        check = self.run_udsd("-t", "-c", self.path("udsd.conf"))
+        self.assertEqual(check.returncode, 78)
+        self.assertRegex(check.stderr, "colour")
+        told = self.ctl("reload", status=78)
+        self.assertEqual([line for line in told.splitlines() if line.startswith("/")],
+                         check.stderr.splitlines())
+        self.greeted(sup.socket)
+
+    def test_reloads_at_once_each_get_an_answer(self):
+        self.serve_controlled(self.section("s"))
+        runs = [self.spawn([UDSCTL, "-s", self.control, "reload"], stdout=subprocess.DEVNULL)
+                for _ in range(6)]
+        self.assertEqual([run.wait(20) for run in runs], [0] * 6)
+
+    def test_reload_while_it_stops(self):
+        sup = self.serve_controlled(self.section("s"))
+        self.rewrite(self.controlled(self.section("s"), include=[self.slow_pattern()]))
+        run = self.spawn([UDSCTL, "-s", self.control, "reload"], stderr=subprocess.PIPE)
+        self.config_child(sup)
+        sup.kill(signal.SIGTERM)
+        self.assertEqual(run.wait(10), 78)
+        self.assertIn(b"udsd is stopping", run.stderr.read())
+
+
+class Status(Controlled):
+    """Exit statuses and complaints."""
+
+    def test_nobody_is_there(self):
+        self.assertIn("is udsd running?", self.ctl("status", status=69))
+        self.serve_controlled(self.section("s")).kill(signal.SIGKILL)
+        wait_for(lambda: "is udsd running?" in self.run_program(
+            [UDSCTL, "-s", self.control, "status"]).stderr, what="its end")
+        os.unlink(self.control)
+        self.kept.add(self.path("s.sock"))
+
+    def test_no_such_service(self):
+        self.serve_controlled(self.section("s"))
+        for words in (["status", "x"], ["list", "x"], ["kill", "x", "1"], ["disable", "x"],
+                      ["enable", "x"], ["drain", "x"]):
+            self.assertIn("udsctl: %s: no service has this name"
+                          % " ".join(words).replace("drain", "disable"),
+                          self.ctl(*words, status=1).replace("drain", "disable"))
+
+    @needs_root
+    def test_not_allowed(self):
+        self.serve_controlled(self.section("s"), control_mode="0666")
+        done = self.run_as_user("import subprocess, sys; sys.exit(subprocess.run("
+                                "sys.argv[1:]).returncode)", UDSCTL, "-s", self.control, "status")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("control-allow does not allow you this", done.stderr)
+
+    def test_usage(self):
+        for words in ([], ["nonsense"], ["status", "a", "b"], ["kill", "s"], ["reload", "s"],
+                      ["--json", "metrics"], ["disable"], ["status", "a b"], ["status", ""],
+                      ["-x"], ["-s"]):
+            with self.subTest(words=words):
+                done = self.run_program([UDSCTL, *words])
+                self.assertEqual(done.returncode, 64)
+                self.assertIn("usage: udsctl", done.stderr + done.stdout)
+        for words, text in ((["-h"], "drain SERVICE"), (["--help"], "Exit status"),
+                            (["-V"], "udsctl "), (["--version"], "udsctl ")):
+            done = self.run_program([UDSCTL, *words])
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertIn(text, done.stdout)
+
+    def test_an_answer_that_does_not_come(self):
+        with self.client() as server:
+            server.bind(self.control)
+            server.listen()
+            run = self.spawn([UDSCTL, "-s", self.control, "status"], stderr=subprocess.PIPE)
+            server.accept()[0].close()
+            self.assertEqual(run.wait(10), 1)
+            self.assertRegex(run.stderr.read(), b"ended before it had answered|reset")
+
+
+class Top(Controlled):
+    def screen(self, *keys):
+        """Runs top in a terminal: what it prints until it has seen each key; its status."""
+        pid, master = pty.fork()
+        if pid == 0:
+            os.execv(UDSCTL, [UDSCTL, "-s", self.control, "top"])
+        fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("4H", 8, 100, 0, 0))
+        before = termios.tcgetattr(master)
+        text = b""
+        for key in keys:
+            while b"SERVICE" not in text or not text.endswith(b"\033[J"):
+                self.assertTrue(select.select([master], [], [], 10)[0])
+                text += os.read(master, 65536)
+            self.assertFalse(termios.tcgetattr(master)[3] & termios.ICANON)
+            os.write(master, key)
+        try:
+            while select.select([master], [], [], 10)[0]:
+                text += os.read(master, 65536)
+        except OSError:                         # its side is closed
+            pass
+        status = os.waitpid(pid, 0)[1]
+        self.assertEqual(termios.tcgetattr(master)[3], before[3], "the terminal's modes")
+        os.close(master)
+        return text.decode(), status
+
+    def test_a_live_table_until_q_or_control_c(self):
+        self.serve_controlled(self.section("alpha") + self.section("beta", max_connections=2))
+        self.greeted(self.path("beta.sock"))
+        for key in (b"q", b"\x03"):
+            text, status = self.screen(key)
+            self.assertEqual(status, 0)
+            self.assertRegex(text, r"beta +enabled +0\.0 +0\.0 +1  #{10}\.{10} 1 of 2")
+            self.assertLess(text.index("alpha "), text.index("beta "))
+            self.assertTrue(text.rstrip().endswith("\033[?25h\033[?1049l"))     # as it was
+
+    def test_no_more_than_fits(self):
+        self.serve_controlled("".join(self.section("s%d" % n) for n in range(10, 30)))
+        text, _ = self.screen(b"q")
+        self.assertEqual(len(re.findall(r"s\d\d +enabled", text)), 5)     # of 8 lines
+
+    def test_no_terminal(self):
+        self.serve_controlled(self.section("s"))
+        self.assertEqual(self.ctl("top").split("\n")[0], self.ctl("status").split("\n")[0])
+
+    def test_nobody_is_there(self):
+        pid, master = pty.fork()
+        if pid == 0:
+            os.execv(UDSCTL, [UDSCTL, "-s", self.control, "top"])
+        text = b""
+        while b"running?" not in text:
+            text += os.read(master, 4096)
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 69)
+        os.close(master)
+
+
+class Completion(Controlled):
+    def complete(self, *words):
+        """What bash would offer for the last word."""
+        script = ('source "$1"; shift; compopt() { :; }; COMP_WORDS=("$@"); '
+                  'COMP_CWORD=$(($# - 1)); _udsctl; printf "%s\\n" "${COMPREPLY[@]}"')
+        done = self.run_program(["bash", "-c", script, "bash",
+                                 os.path.join(SRC, "etc", "udsctl.bash"), UDSCTL, *words])
+        self.assertEqual(done.stderr, "")
+        return done.stdout.split()
+
+    @needs("bash", "awk")
+    def test_commands_services_and_connections(self):
+        sup = self.serve_controlled(self.section("alpha") + self.section("beta"))
+        self.greeted(sup.socket)
+        self.greeted(sup.socket)
+        self.assertEqual(self.complete("d"), ["disable", "drain"])
+        self.assertEqual(self.complete("--j"), ["--json"])
+        named = ["-s", self.control]
+        self.assertEqual(self.complete(*named, "disable", ""), ["alpha", "beta"])
+        self.assertEqual(self.complete(*named, "status", "b"), ["beta"])
+        self.assertEqual(self.complete(*named, "kill", "alpha", ""), ["1", "2"])
+        self.assertEqual(self.complete("-s", self.path("none"), "status", ""), [])
+        self.assertEqual(self.complete("-s", self.path("control")), [self.control])
+
+
+if __name__ == "__main__":
+    main()
