@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Clients and handlers that nobody here wrote."""
+"""Clients and handlers that nobody here wrote; those of the manual are in test_recipes.py."""
 import os
 import shutil
 import socket
 
-from harness import PYTHON, UDSC, USER, IS_ROOT, Case, main, needs
+from harness import PYTHON, UDSC, Case, main, needs
 
 HELLO_JS = r"""
 const net = require('net');
@@ -75,80 +75,6 @@ class Real(Case):
         self.check(["node", self.write("compare.js", COMPARE_JS), sup.socket], "same\n")
         self.assert_all_ended_well(sup)
 
-    @needs("curl", "busybox")
-    def test_curl_and_busybox_httpd(self):
-        if "httpd" not in self.run_program(["busybox", "--list"]).stdout.split():
-            self.skipTest("busybox has no httpd")
-        page = self.folder("www")
-        big = os.urandom(2000000)
-        self.write("www/index.html", "<p>page</p>\n")
-        self.write("www/big.bin", big)
-        sup = self.serve([shutil.which("busybox"), "httpd", "-i", "-h", page])
-        url = ["curl", "-sS", "--unix-socket", sup.socket]
-        self.check([*url, "http://localhost/index.html"], "<p>page</p>\n")
-        self.check(
-            [*url, "-o", "/dev/null", "-w", "%{http_code}", "http://localhost/none"],
-            "404",
-        )
-        self.check([*url, "-o", self.path("got"), "http://localhost/big.bin"], "")
-        with open(self.path("got"), "rb") as file:
-            self.assertEqual(file.read(), big)
-        self.assertEqual(len(sup.wait_events(3, "close")), 3)
-
-    @needs("git")
-    def test_git_clone(self):
-        if not os.path.exists(
-            os.path.join(self.git("--exec-path").strip(), "git-daemon")
-        ):
-            self.skipTest("git daemon is not installed")
-        work = self.folder("srv")
-        self.git("init", "-q", work + "/origin")
-        self.write("srv/origin/file", os.urandom(300000))
-        self.git("-C", work + "/origin", "add", "file")
-        self.git("-C", work + "/origin", "commit", "-q", "-m", "one")
-        self.give_to_user(work)
-        sup = self.serve(
-            [
-                shutil.which("git"),
-                "daemon",
-                "--inetd",
-                "--export-all",
-                "--base-path=" + work,
-                work,
-            ],
-            environment=["HOME=" + self.folder("home", owner=USER)],
-        )
-        proxy = self.script("proxy", "exec '%s' '%s'\n" % (UDSC, sup.socket))
-        self.git(
-            "-c",
-            "core.gitProxy=" + proxy,
-            "clone",
-            "-q",
-            "git://localhost/origin",
-            self.path("clone"),
-        )
-        with open(self.path("clone/file"), "rb") as copy, open(
-            work + "/origin/file", "rb"
-        ) as origin:
-            self.assertEqual(copy.read(), origin.read())
-        self.assertEqual(sup.wait_event("close")["status"], "exit:0")
-
-    def give_to_user(self, folder):
-        """git serves only what belongs to whoever runs it."""
-        if IS_ROOT:
-            for path, names, files in os.walk(folder):
-                for name in [""] + names + files:
-                    os.chown(os.path.join(path, name), USER.pw_uid, USER.pw_gid)
-
-    def git(self, *args):
-        env = dict(os.environ, HOME=self.dir, GIT_CONFIG_NOSYSTEM="1", LC_ALL="C")
-        for who in ("AUTHOR", "COMMITTER"):
-            env["GIT_%s_NAME" % who] = "Test"
-            env["GIT_%s_EMAIL" % who] = "test@example.org"
-        done = self.run_program(["git", *args], timeout=30, env=env)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        return done.stdout
-
     @needs("socat")
     def test_socat(self):
         sup = self.serve([self.echo()])
@@ -193,19 +119,10 @@ class Real(Case):
         self.check([UDSC, sup.socket, "world!"], "hello\r\nworld!\r\n")
         self.assert_all_ended_well(sup)
 
-    @needs("bash", "perl")
+    @needs("perl")
     def test_handlers_in_other_languages(self):
         rows = [
-            (["bash", "-c", 'read -r line; echo "bash $line"'], b"bash x\n"),
             (["perl", "-ne", 'print "perl $_"'], b"perl x\n"),
-            (
-                [
-                    PYTHON,
-                    "-c",
-                    "import sys; print('python', sys.stdin.readline(), end='')",
-                ],
-                b"python x\n",
-            ),
             (["sed", "-u", "s/^/sed /"], b"sed x\n"),
             (["wc", "-c"], b"2\n"),
         ]
