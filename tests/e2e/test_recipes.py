@@ -140,7 +140,7 @@ class Files(RecipeCase):
 
 
 class Ssh(RecipeCase):
-    title = "An SSH login without a network"
+    title = "SSH logins without a network"
     # To sshd the account of nobody may look locked, as nss-systemd has it.
     user = pwd.getpwnam("daemon") if IS_ROOT else USER
 
@@ -193,7 +193,7 @@ class Confined(RecipeCase):
 
     @needs("bwrap")
     def test_in_a_box(self):
-        title = "In a box"
+        title = "A box around a handler"
         probe = "bwrap --unshare-all --ro-bind / / --proc /proc true".split()
         if self.run_program(probe, user=USER.pw_uid if IS_ROOT else None).returncode:
             self.skipTest("users may not make namespaces here")
