@@ -3,8 +3,8 @@
 import os
 import signal
 
+from controlled import Controlled
 from harness import SRC, main, needs, wait_for
-from steer import Steered
 
 RULES = os.path.join(SRC, "etc", "debian", "udsd.logcheck.ignore.server")
 # As a syslog daemon would write it, in the old form and in the new.
@@ -20,36 +20,43 @@ listener.accept()[0].sendall(b"one")
 
 
 @needs("grep")
-class Logcheck(Steered):
+class Logcheck(Controlled):
     def reported(self, sup):
         """The lines that logcheck would mail, without what a syslog daemon adds."""
         same_user = "they can signal each other"  # an ordinary user has no other
         lines = [line for line in sup.lines() if same_user not in line]
+        left = []
         for head in HEADS:
             text = "".join(head + line + "\n" for line in lines)
             done = self.run_program(["grep", "-Evf", RULES], input=text)
             self.assertEqual(done.stderr, "")
-            left = [line[len(head) :] for line in done.stdout.splitlines()]
-        return left
+            left.append([line[len(head):] for line in done.stdout.splitlines()])
+        self.assertEqual(*left)
+        return left[0]
 
     def test_nothing_is_reported_of_a_quiet_day(self):
         waiting = self.python("accept one", ACCEPT_ONE)
         first = self.section("a") + self.section("w", handler=[waiting], wait=True)
-        sup = self.udsd(first)
+        sup = self.serve_controlled(first)
         self.greeted(sup.socket).close()
         held = self.greeted(sup.socket)
         self.assertEqual(self.talk(sup.sockets[1]), b"one")
         sup.wait_event("handler", status="exit:0")
-        self.rewrite(first + self.section("b", allow=["any"], socket_mode="0666"))
+        self.rewrite(self.controlled(
+            first + self.section("b", allow=["any"], socket_mode="0666")))
         sup.sockets.append(self.path("b.sock"))
         self.order(sup, signal.SIGHUP, "reload", "done")
         self.greeted(self.path("b.sock")).close()
         self.order(sup, signal.SIGUSR2, "upgrade", "done")
         self.round_trip(held)
-        held.close()
+        for words in ("kill a 2", "disable b", "enable b", "reload"):
+            self.ctl(*words.split())
+        sup.kill(signal.SIGUSR1)
+        self.assert_end(held)
         sup.wait_events(3, "close")
+        sup.wait_events(3, "status")
         self.assertEqual(sup.stop(), 0)
-        for verb in "start stop listen open close handler reload upgrade".split():
+        for verb in "start stop listen open close handler reload upgrade control status".split():
             self.assertTrue(sup.events(verb), verb)
         self.assertEqual(self.reported(sup), [])
 
