@@ -165,6 +165,8 @@ static int spawn(struct unit *u, const struct shared *shared)
 	start.log = u->log.in;
 	start.stderr_in = u->stderr_in;
 	start.stderr_out = u->stderr_out;
+	if (u->retiring) /* it is here for those who are queued */
+		start.order.order = u->order;
 	u->worker = fork();
 	if (u->worker == 0)
 		worker_run(&start);

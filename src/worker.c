@@ -67,25 +67,15 @@ static void end_handlers(struct worker *w, enum worker_order order)
 	}
 }
 
-static void obey(struct worker *w)
+static void take_order(struct worker *w, const struct worker_message *message)
 {
-	struct worker_message message = {0}; /* most are one byte */
-	ssize_t n = recv(CHANNEL, &message, sizeof(message), MSG_DONTWAIT);
-
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (n <= 0) {
-		w->alone = true;
-		w->finish_at = w->now + ALONE_TIME;
-		return;
-	}
-	switch (message.order) {
+	switch (message->order) {
 	case WORKER_TERMINATE:
 	case WORKER_KILL:
-		end_handlers(w, (enum worker_order)message.order);
+		end_handlers(w, (enum worker_order)message->order);
 		break;
 	case WORKER_END:
-		reaper_end(w, message.conn);
+		reaper_end(w, message->conn);
 		break;
 	case WORKER_RETRY:
 		overload_init(&w->overload, w->service->name);
@@ -94,8 +84,23 @@ static void obey(struct worker *w)
 		w->finish_at = w->now + FINISH_TIME;
 		break;
 	default:
-		if (message.order == WORKER_REFUSE || w->finish_at == CLOCK_NEVER)
-			finish(w, message.order == WORKER_REFUSE);
+		if (message->order == WORKER_REFUSE || w->finish_at == CLOCK_NEVER)
+			finish(w, message->order == WORKER_REFUSE);
+	}
+}
+
+static void obey(struct worker *w)
+{
+	struct worker_message message = {0}; /* most are one byte */
+	ssize_t n = recv(CHANNEL, &message, sizeof(message), MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n > 0) {
+		take_order(w, &message);
+	} else {
+		w->alone = true;
+		w->finish_at = w->now + ALONE_TIME;
 	}
 }
 
@@ -184,7 +189,6 @@ static void run(struct worker *w)
 		{.fd = w->relay != NULL ? STDERR_OUT : -1, .events = POLLIN},
 		{.fd = -1, .events = POLLIN}};
 
-	w->now = w->active = clock_now();
 	while (idle_until(w) > w->now) {
 		bool queued, polling = client_wanted(w);
 
@@ -316,6 +320,7 @@ static int begin(struct worker *w, const struct worker_start *start, const char 
 		if (w->relay == NULL)
 			return -1;
 	}
+	w->now = w->active = clock_now();
 	return table_init(&w->table, start->board, (uint32_t)s->max_connections,
 			  w->limit);
 }
@@ -347,6 +352,8 @@ _Noreturn void worker_run(const struct worker_start *start)
 			  "error", strerror(errno), NULL);
 		_exit(WORKER_FAILED);
 	}
+	if (start->order.order != 0)
+		take_order(&w, &start->order);
 	run(&w);
 	if (w.relay != NULL)
 		relay_finish(w.relay);

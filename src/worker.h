@@ -45,6 +45,7 @@ struct worker_start {
 	int listener;         /* -1: only reads what handlers write to standard error */
 	int channel;          /* the worker's end */
 	int log;              /* where its records go */
+	struct worker_message order; /* obeyed before anything else; 0: none */
 	int stderr_in; /* handlers' standard error, if it goes to the log; else -1 */
 	int stderr_out;
 };
