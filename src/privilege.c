@@ -17,6 +17,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* EINVAL: a kernel without ambient capabilities. */
+static int clear_ambient(void)
+{
+	int rc = prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+
+	return rc < 0 && errno != EINVAL ? -1 : 0;
+}
+
 /* Leaves what a parent may have set up so that capabilities outlive setuid(). */
 static int forget_capabilities(void)
 {
@@ -26,11 +34,7 @@ static int forget_capabilities(void)
 		return -1;
 	if ((bits & ~(int)SECBIT_KEEP_CAPS) != 0 && prctl(PR_SET_SECUREBITS, 0) < 0)
 		return -1;
-	/* EINVAL: a kernel without ambient capabilities */
-	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 &&
-	    errno != EINVAL)
-		return -1;
-	return 0;
+	return clear_ambient();
 }
 
 /* Empties the inheritable set, and with `all` the others too. */
@@ -98,13 +102,20 @@ static int become(const struct service *s, const char **step)
 	return prove(s);
 }
 
+/* An ordinary user may have been given capabilities for udsd; they are not for its handlers. */
+static int become_plain(const char **step)
+{
+	*step = "capabilities";
+	return clear_ambient() < 0 ? -1 : drop_capabilities(1);
+}
+
 int privilege_drop(const struct service *s, const char **step)
 {
 	errno = 0;
 	*step = "nice";
 	if (s->nice != 0 && nice(s->nice) == -1 && errno != 0)
 		return -1;
-	if (geteuid() == 0 && become(s, step) < 0)
+	if ((geteuid() == 0 ? become(s, step) : become_plain(step)) < 0)
 		return -1;
 	*step = "no-new-privileges";
 	if (s->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
