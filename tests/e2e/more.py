@@ -245,6 +245,16 @@ def why_no_namespace():
     return "no user namespace: " + os.strerror(number) if number else None
 
 
+def build_c(source, output, *options):
+    """Compiles a program of the tests. None, or why that is not possible here."""
+    compiler = os.environ.get("CC", "cc").split()
+    if shutil.which(compiler[0]) is None:
+        return "not installed: " + compiler[0]
+    done = subprocess.run([*compiler, "-O1", "-o", output, source, *options],
+                          capture_output=True, text=True, check=False)
+    return "cannot be built: " + done.stderr.strip() if done.returncode else None
+
+
 # Faults ------------------------------------------------------------------------------
 
 CALLS = ("none", "accept4", "clone", "execve", "fork", "socketpair", "memfd_create", "signalfd",
@@ -262,18 +272,7 @@ class Faults:
         os.chmod(self.dir, 0o755)
         self.library = os.path.join(self.dir, "faultshim.so")
         self.control = os.path.join(self.dir, "control")
-        self.why_not = self._build()
-
-    def _build(self):
-        """None, or why there are no faults here."""
-        compiler = os.environ.get("CC", "cc").split()
-        if shutil.which(compiler[0]) is None:
-            return "no C compiler"
-        done = subprocess.run([*compiler, "-shared", "-fPIC", "-O1", "-o", self.library, SHIM,
-                               "-ldl"], capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            return "the shim cannot be built: " + done.stderr.strip()
-        return None
+        self.why_not = build_c(SHIM, self.library, "-shared", "-fPIC", "-ldl")
 
     def remove(self):
         shutil.rmtree(self.dir, ignore_errors=True)
