@@ -48,6 +48,22 @@ static bool is_orphan(pid_t pid)
 	return false;
 }
 
+/* Its worker's user may have written anything into a slot: no start is in the future, and whose a
+ * reservation of the smallest number is, which has no negative, nobody knows. */
+static int64_t started_at(const struct slot *slot)
+{
+	int64_t now = clock_now(), started = slot->started;
+
+	return started < 0 || started > now ? now : started;
+}
+
+static pid_t owner_of(const struct slot *slot, pid_t pid)
+{
+	if (pid >= 0)
+		return slot->owner;
+	return pid == INT32_MIN ? INT32_MAX : -pid;
+}
+
 static void add(struct unit *u, struct slot *slot, pid_t pid)
 {
 	struct orphan *more = reallocarray(orphans, count + 1, sizeof(*more));
@@ -61,7 +77,7 @@ static void add(struct unit *u, struct slot *slot, pid_t pid)
 		.slot = slot,
 		.pid = pid,
 		.signal = life > 0 && u->service->kill_grace == 0 ? SIGKILL : SIGTERM,
-		.due = life > 0 ? slot->started + life : CLOCK_NEVER,
+		.due = life > 0 ? started_at(slot) + life : CLOCK_NEVER,
 	};
 	u->orphans++;
 }
@@ -73,7 +89,7 @@ void orphan_adopt(struct unit *u, pid_t worker, orphan_is_ours *is_ours, const v
 	for (uint32_t i = 0; i < high; i++) {
 		struct slot *slot = &u->board->map->slots[i];
 		pid_t pid = atomic_load(&slot->pid);
-		pid_t owner = pid < 0 ? -pid : slot->owner;
+		pid_t owner = owner_of(slot, pid);
 
 		if (pid == 0 || (worker != 0 ? owner != worker : is_ours(arg, owner)))
 			continue;
@@ -116,7 +132,7 @@ static void end_due(const struct unit *u, int signal, int64_t now)
 
 		if (o->unit != u || o->due > now || o->signal != signal)
 			continue;
-		if (sent && !o->ended && life > 0 && o->slot->started + life <= now)
+		if (sent && !o->ended && life > 0 && started_at(o->slot) + life <= now)
 			o->slot->expired = 1;
 		o->due = now + (sent ? next : SEND_AGAIN);
 		o->ended = o->ended || sent;
