@@ -3,6 +3,7 @@
  */
 #include "log.h"
 
+#include "capture.h"
 #include "cases.h"
 #include "hostile.h"
 
@@ -123,6 +124,36 @@ static void test_hostile(void **state)
 	}
 }
 
+/* As values of lines that are sent, some in a line. */
+static void test_a_million_through_the_log(void **state)
+{
+	static char from[64];
+	unsigned long strings = 0, bytes = 0;
+
+	(void)state;
+	capture_open(LOG_INFO, NULL);
+	while (strings < 1000000) {
+		struct log_line line;
+		const char *record;
+		size_t len;
+
+		log_begin(&line, LOG_INFO, "test");
+		for (int i = 0; i < 8; i++, strings++) {
+			len = make_hostile(from, sizeof(from));
+			bytes += len;
+			log_bytes(&line, "key", from, len);
+		}
+		log_end(&line);
+		record = capture_next();
+		len = strlen(record);
+		assert_true(len > 1 && is_clean(record + 1, len - 1));
+	}
+	assert_int_equal(log_lost(), 0);
+	capture_close();
+	printf("# %lu hostile strings of %lu bytes: no control byte came out\n", strings,
+	       bytes);
+}
+
 /* What does not fit is left out whole: no escape and no character is cut, no byte is beyond. */
 static void test_escape_room(void **state)
 {
@@ -152,6 +183,7 @@ int main(void)
 		cmocka_unit_test(test_utf8),
 		cmocka_unit_test(test_every_byte),
 		cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_a_million_through_the_log),
 		cmocka_unit_test(test_escape_room),
 	};
 

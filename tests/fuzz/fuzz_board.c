@@ -1,0 +1,96 @@
+/*
+ * fuzz_board.c: any bytes in the scoreboard of a worker that has died. The supervisor takes over what
+ * it says; the worker's user may have written it.
+ *
+ * What holds: a process that is not our child is never taken for a handler, and no line of the log
+ * holds a control character.
+ */
+#include "orphan.h"
+
+#include "clock.h"
+#include "records.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define YEAR ((INT64_C(1) << 55) - 1) /* nanoseconds; no config has more */
+
+/* What the fuzzer chooses besides the slots. */
+struct choice {
+	uint32_t high;
+	int32_t worker;
+	int64_t max_lifetime;
+	uint8_t child; /* the slot, from 1 on, that bears our only child */
+};
+
+static bool is_ours(const void *arg, pid_t pid)
+{
+	const pid_t *child = arg;
+
+	return pid % 2 == 0 && pid != *child;
+}
+
+/* Lives as long as the fuzzer. */
+static pid_t make_child(void)
+{
+	int fd[2];
+	pid_t pid;
+
+	must(pipe(fd) == 0);
+	pid = fork();
+	must(pid >= 0);
+	if (pid == 0) {
+		close(fd[1]);
+		(void)read(fd[0], fd, 1);
+		_exit(0);
+	}
+	close(fd[0]);
+	return pid;
+}
+
+static void adopt(struct board *board, const struct choice *choice, pid_t child)
+{
+	static char name[] = "s";
+	const struct account account = {.name = name};
+	const struct service service = {.name = name,
+					.account = &account,
+					.max_lifetime = choice->max_lifetime & YEAR};
+	struct unit unit = {.service = &service, .board = board};
+
+	board->map->high = choice->high;
+	if (choice->child > 0)
+		board->map->slots[choice->child - 1].pid = child;
+	orphan_adopt(&unit, choice->worker, is_ours, &child);
+	must(orphan_count() == unit.orphans);
+	if (choice->child == 0)
+		must(orphan_count() == 0);
+	(void)orphan_due();
+	orphan_forget_all();
+	must(unit.orphans == 0);
+	while (records_next() != NULL)
+		;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct board *board;
+	static pid_t child;
+	struct choice choice;
+
+	if (board == NULL) {
+		board = board_new();
+		must(board != NULL);
+		child = make_child();
+		records_open();
+	}
+	if (size < sizeof(choice) || size > sizeof(choice) + 256 * sizeof(struct slot))
+		return 0;
+	memcpy(&choice, data, sizeof(choice));
+	size -= sizeof(choice);
+	memset(board->map->slots, 0, 256 * sizeof(struct slot));
+	memcpy(board->map->slots, data + sizeof(choice), size);
+	adopt(board, &choice, child);
+	return 0;
+}

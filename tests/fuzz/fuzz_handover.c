@@ -1,0 +1,111 @@
+/*
+ * fuzz_handover.c: any text as LISTEN_FDNAMES, with descriptors of all kinds behind the names.
+ *
+ * What holds: every name that is taken for that of an old worker can be written and read again
+ * without a change, a path fits where it is put, and nothing but what was handed over is closed.
+ */
+#include "handover.h"
+
+#include "records.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define COUNT 8    /* descriptors that are handed over */
+#define MASTERS 64 /* where copies of them are kept */
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* A listening socket, a scoreboard, another socket, a file, and gaps. */
+static void make_masters(void)
+{
+	const struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	struct board *board = board_new();
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	must(board != NULL && dup2(board->fd, MASTERS + 1) > 0);
+	board_release(board);
+	must(bind(fd, (const void *)&sun, sizeof(sa_family_t)) ==
+	     0); /* the kernel's choice */
+	must(listen(fd, 1) == 0 && dup2(fd, MASTERS) > 0 && dup2(fd, MASTERS + 4) > 0);
+	close(fd);
+	fd = open("/dev/null", O_RDWR);
+	must(dup2(fd, MASTERS + 2) > 0 && dup2(fd, MASTERS + 6) > 0);
+	close(fd);
+	records_open();
+}
+
+/* False: this text cannot be in an environment. */
+static bool hand_over(const uint8_t *data, size_t size)
+{
+	char text[4096], pid[16];
+
+	if (size >= sizeof(text) || memchr(data, '\0', size) != NULL)
+		return false;
+	memcpy(text, data, size);
+	text[size] = '\0';
+	for (int i = 0; i < COUNT; i++)
+		if (fcntl(MASTERS + i, F_GETFD) >= 0)
+			must(dup2(MASTERS + i, HANDOVER_FIRST + i) > 0);
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	must(setenv("LISTEN_PID", pid, 1) == 0 && setenv("LISTEN_FDS", "8", 1) == 0);
+	must(setenv("LISTEN_FDNAMES", text, 1) == 0);
+	return true;
+}
+
+static void take_workers(void)
+{
+	struct handed_worker w, again;
+	char name[HANDOVER_NAME];
+
+	while (handover_worker(&w)) {
+		must(w.fd >= HANDOVER_FIRST && w.fd < HANDOVER_FIRST + COUNT);
+		must(memchr(w.service, '\0', sizeof(w.service)) != NULL);
+		must(w.pid >= 0 && w.kill_grace >= 0 && w.max_lifetime >= 0);
+		handover_worker_name(&w, name);
+		must(strlen(name) < sizeof(name) - 1);
+		must(handover_parse_worker(name, &again) == 0);
+		must(again.kind == w.kind && again.pid == w.pid && again.uid == w.uid &&
+		     again.unit == w.unit && again.gid == w.gid &&
+		     again.max_lifetime == w.max_lifetime &&
+		     again.kill_grace == w.kill_grace &&
+		     strcmp(again.service, w.service) == 0);
+	}
+}
+
+static void take_sockets(void)
+{
+	char name[] = "s", at[] = "/run/s", path[109];
+	const struct service service = {.name = name, .socket = at, .type = SOCK_STREAM};
+	struct listener l;
+
+	(void)handover_listener(&service, &l);
+	while (handover_unwanted(&l, path)) {
+		must(l.fd >= HANDOVER_FIRST && l.fd < HANDOVER_FIRST + COUNT);
+		must(memchr(path, '\0', sizeof(path)) != NULL);
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static bool ready;
+
+	if (!ready)
+		make_masters();
+	ready = true;
+	if (!hand_over(data, size))
+		return 0;
+	must(handover_open() == HANDOVER_FIRST + COUNT);
+	board_release(handover_board("s"));
+	(void)handover_pidfile();
+	take_sockets();
+	take_workers();
+	handover_close();
+	must(fcntl(MASTERS, F_GETFD) >= 0);
+	must(close_range(HANDOVER_FIRST, HANDOVER_FIRST + COUNT - 1, 0) == 0);
+	while (records_next() != NULL)
+		;
+	return 0;
+}

@@ -1,0 +1,76 @@
+/*
+ * fuzz_peer.c: any address that a peer is bound to, as accept4() may tell it, and any name of a rule.
+ *
+ * What holds: the environment is a list of NAME=value, where the peer is bound is there at most once
+ * and without a control character, and nothing of one connection is left in the next.
+ */
+#include "handler.h"
+
+#include "records.h"
+
+#include <stddef.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct handler *make_handler(void)
+{
+	static char name[] = "s", home[] = "/", path[] = "/run/s";
+	static const struct account account = {.name = name, .home = home, .shell = home};
+	static const struct service service = {
+		.name = name, .socket = path, .account = &account};
+	struct handler *h = handler_new(&service);
+
+	must(h != NULL);
+	return h;
+}
+
+static void check_environment(char *const *env, int bound)
+{
+	int paths = 0;
+
+	for (; *env != NULL; env++) {
+		const char *value = strchr(*env, '=');
+
+		must(value != NULL && value > *env && strlen(*env) < 512);
+		if (strncmp(*env, "UNIXREMOTEPATH=", 15) != 0)
+			continue;
+		paths++;
+		must(value[1] == '/' || value[1] == '@' || value[1] != '\0');
+		for (const char *c = value; *c != '\0'; c++)
+			must((unsigned char)*c >= 0x20 && *c != 0x7f);
+	}
+	must(paths <= bound);
+}
+
+/* A byte with the length of the address, the address, the rest is the rule. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct handler *handler;
+	const size_t at = offsetof(struct sockaddr_un, sun_path);
+	struct sockaddr_un from = {.sun_family = AF_UNIX};
+	const struct peer peer = {.uid = 1, .gid = 2, .pid = 3};
+	struct handler_call call = {.peer = &peer, .from = &from};
+	char rule[512] = "";
+	size_t len;
+
+	if (size == 0)
+		return 0;
+	if (handler == NULL)
+		handler = make_handler();
+	/* the kernel tells a byte more for a path that fills all */
+	len = *data++ % (sizeof(from.sun_path) + 2);
+	call.from_len = (socklen_t)(at + len);
+	size--;
+	if (len > size)
+		len = size;
+	memcpy(from.sun_path, data,
+	       len < sizeof(from.sun_path) ? len : sizeof(from.sun_path));
+	data += len;
+	size -= len;
+	memcpy(rule, data, size < sizeof(rule) ? size : sizeof(rule) - 1);
+	call.rule = rule;
+	check_environment(handler_environment(handler, &call), call.from_len > at);
+	call.from_len = (socklen_t)at;
+	check_environment(handler_environment(handler, &call), 0);
+	return 0;
+}
