@@ -288,12 +288,19 @@ void client_retry(struct worker *w)
 	}
 }
 
+bool client_refuse_next(struct worker *w)
+{
+	int fd = w->accepting ? accept4(LISTENER, NULL, NULL, SOCK_CLOEXEC) : -1;
+
+	if (fd >= 0)
+		turn_away(w, fd, NULL);
+	return fd >= 0;
+}
+
 void client_refuse_queued(struct worker *w)
 {
-	int fd;
-
-	while (w->accepting && (fd = accept4(LISTENER, NULL, NULL, SOCK_CLOEXEC)) >= 0)
-		turn_away(w, fd, NULL);
+	while (client_refuse_next(w))
+		;
 	if (w->held < 0)
 		return;
 	if (w->held_conn != 0)

@@ -15,6 +15,9 @@ void client_accept(struct worker *worker);
 /* Tries again to serve the one who is held, if it is time. */
 void client_retry(struct worker *worker);
 
+/* Ends the connection of the next who waits; false: nobody does. */
+bool client_refuse_next(struct worker *worker);
+
 /* Ends the connections of all who wait, with a clean end of file. */
 void client_refuse_queued(struct worker *worker);
 

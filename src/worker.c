@@ -334,6 +334,7 @@ _Noreturn void worker_run(const struct worker_start *start)
 			    .pid = getpid(),
 			    .counters = &start->board->counters,
 			    .accepting = start->listener >= 0,
+			    .takes_fds = true, /* as long as nobody has asked */
 			    .relaying = start->listener < 0,
 			    .held = -1,
 			    .finish_at = CLOCK_NEVER,
@@ -350,6 +351,7 @@ _Noreturn void worker_run(const struct worker_start *start)
 			_exit(errno); /* the supervisor will say so */
 		log_event(LOG_ERR, "fail", "service", start->service->name, "step", step,
 			  "error", strerror(errno), NULL);
+		(void)client_refuse_next(&w); /* who came, not who comes later */
 		_exit(WORKER_FAILED);
 	}
 	if (start->order.order != 0)

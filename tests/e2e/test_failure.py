@@ -141,6 +141,27 @@ class Start(Case):
         self.assertEqual(self.sup.events("fail"), [])
 
 
+class Worker(Case):
+    """What a service needs before it can start any handler."""
+
+    def test_a_working_directory_that_has_gone(self):
+        """Each client sees the end of file, with a line that says why, until it is back."""
+        folder = self.folder("work")
+        sup = self.serve([self.echo()], directory=folder)
+        os.rmdir(folder)
+        for number in range(3):
+            sock = self.connect(sup.socket, timeout=3)
+            sock.sendall(b"some bytes of mine")
+            self.assert_end(sock)
+            events = sup.wait_events(number + 1, "fail", step="directory")
+            self.assertEqual(len(events), number + 1)
+        retries = [event["retry"] for event in sup.wait_events(3, "worker", status="exit:1")]
+        self.assertEqual(retries, ["0.100", "0.200", "0.400"])
+        self.assertEqual(sup.events("open"), [])
+        os.mkdir(folder)
+        self.assertEqual(self.talk(sup.socket, b"x"), b"hello\r\nx")
+
+
 class Other(Case):
     def test_packets_of_who_is_turned_away(self):
         """Empty packets too; the worker goes on at once."""
