@@ -8,6 +8,7 @@
 #include "orphan.h"
 #include "privilege.h"
 #include "reload.h"
+#include "stop.h"
 #include "upgrade.h"
 #include "worker.h"
 
@@ -44,8 +45,10 @@ static void worker_ended(struct supervisor *sup, struct unit *u, int status,
 	pid_t pid = u->worker;
 
 	unit_worker_ended(u, &sup->shared, status, usage, now);
-	if (!inetd)
+	if (!inetd) {
 		orphan_adopt(u, pid, children_is_ours, sup);
+		stop_orphans(sup, now);
+	}
 	if (u->retiring)
 		unit_retire(u, &sup->shared, u->order, now);
 	unit_watch(u, &sup->shared, now);

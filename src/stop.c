@@ -36,7 +36,14 @@ static void end_handlers(struct supervisor *sup, char order, int64_t now)
 			grace = u->service->kill_grace;
 	}
 	sup->give_up_at = now + grace + GIVE_UP_TIME;
-	orphan_end_all(order == WORKER_KILL ? SIGKILL : SIGTERM, now);
+	sup->end_signal = order == WORKER_KILL ? SIGKILL : SIGTERM;
+	orphan_end_all(sup->end_signal, now);
+}
+
+void stop_orphans(const struct supervisor *sup, int64_t now)
+{
+	if (sup->end_signal != 0)
+		orphan_end_all(sup->end_signal, now);
 }
 
 void stop_signal(struct supervisor *sup, int signal, int64_t now)

@@ -63,6 +63,7 @@ struct supervisor {
 	bool given_up;        /* on handlers that cannot be ended */
 	int64_t give_up_at;   /* when to do that */
 	int64_t terminate_at; /* when handlers get SIGTERM */
+	int end_signal;       /* what they got last; 0: nothing yet */
 };
 
 static inline const struct config *supervisor_config(const struct supervisor *sup)

@@ -154,6 +154,21 @@ class Stop(Case):
         self.assert_ends_after(sup, 0.2, 2)
         self.assertEqual(sup.events("close")[0]["status"], "signal:TERM")
 
+    def test_handlers_whose_worker_dies_during_it(self):
+        """After they were terminated: they are as the others."""
+        sup = self.serve_script("trap 'echo told' TERM; echo ready; while :; do sleep 0.1; done",
+                                "0", kill_grace="1s")
+        sock = self.ready(sup)
+        worker = sup.worker("s")
+        sup.kill(signal.SIGTERM)
+        self.assertEqual(self.receive(sock, 5), b"told\n")
+        started = time.monotonic()
+        os.kill(worker, signal.SIGKILL)
+        self.assertEqual(sup.wait(), 0)
+        self.assert_quick(started, 2)
+        self.assert_end(sock, b"told\n")
+        self.assertEqual(sup.events("close")[0]["status"], "signal:KILL")
+
     def test_a_stopped_worker_does_not_hinder_it(self):
         sup = self.serve_script(PATIENT, "300ms")
         self.ready(sup)
