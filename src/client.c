@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define REFRESH_PAUSE (10 * NSEC_PER_MSEC)
+#define REFUSE_TRIES 100 /* when clients cannot be accepted; there is no later */
 
 static void log_peer(struct log_line *line, const struct worker *w)
 {
@@ -299,7 +300,9 @@ bool client_refuse_next(struct worker *w)
 
 void client_refuse_queued(struct worker *w)
 {
-	while (client_refuse_next(w))
+	int tries = REFUSE_TRIES;
+
+	while (client_refuse_next(w) || (w->accepting && errno != EAGAIN && tries-- > 0))
 		;
 	if (w->held < 0)
 		return;

@@ -45,8 +45,10 @@ void unit_order(struct unit *u, char order, int64_t now)
 		signal_inetd(u, order == WORKER_KILL, now);
 	if (u->channel < 0)
 		return;
-	(void)send(u->channel, &order, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-	if (time_to_answer(order) > 0)
+	if (send(u->channel, &order, 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 &&
+	    order != WORKER_RETRY)
+		u->answer_due = now; /* who cannot be told what to do is not waited for */
+	else if (time_to_answer(order) > 0)
 		u->answer_due = now + time_to_answer(order);
 }
 

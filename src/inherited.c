@@ -35,13 +35,14 @@ int inherited_signals(void)
 	return signalfd(-1, &read_set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-void inherited_limit(struct rlimit *before)
+int inherited_limit(struct rlimit *before)
 {
 	struct rlimit all;
 
 	if (getrlimit(RLIMIT_NOFILE, before) < 0)
-		return;
+		return -1;
 	all = *before;
 	all.rlim_cur = all.rlim_max;
 	(void)setrlimit(RLIMIT_NOFILE, &all);
+	return 0;
 }

@@ -9,7 +9,7 @@
 int inherited_signals(void);
 
 /* Raises the soft limit of descriptors as far as may be: a thousand services want more than the
- * usual one. *before is the limit that handlers are to have. */
-void inherited_limit(struct rlimit *before);
+ * usual one. *before is the limit that handlers are to have. 0, or -1 and errno: that is not known. */
+int inherited_limit(struct rlimit *before);
 
 #endif

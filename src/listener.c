@@ -99,7 +99,7 @@ static int own_path(const struct service *s, struct listener *l, int dir,
 		    const char *name, const char **step)
 {
 	int path = open_bound(l->fd, dir, name);
-	struct stat st, named;
+	struct stat st = {0}, named;
 	int rc;
 
 	*step = "set the owner and mode";

@@ -222,7 +222,7 @@ static bool drain(int fd)
 		}
 		emit(records, lens, n);
 	} while (n == BATCH);
-	return n >= 0 || errno == EAGAIN || errno == EINTR;
+	return n >= 0 || errno == EAGAIN || errno == EINTR || errno == ENOMEM;
 }
 
 /* Waits for a syslogd that is missing: true when it is there, false when there is nobody left

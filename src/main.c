@@ -164,8 +164,11 @@ static void open_standard(void)
 	do {
 		fd = open("/dev/null", O_RDWR);
 	} while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd < 0 || close(fd) < 0 || close_range((unsigned)first, ~0U, 0) < 0)
+	if (fd < 0 || close_range((unsigned)first, ~0U, 0) < 0) {
+		fprintf(stderr, "udsd: descriptors: %s\n", strerror(errno));
 		exit(EX_OSERR);
+	}
+	(void)close(fd); /* it may be among what was handed over */
 }
 
 /* What is served never has our caller's standard input or output. */

@@ -89,7 +89,8 @@ static int open_all(struct supervisor *sup)
 	struct epoll_event event = {.events = EPOLLIN, .data.ptr = &on_signals};
 	int status;
 
-	inherited_limit(&sup->shared.nofile);
+	if (inherited_limit(&sup->shared.nofile) < 0)
+		return start_error(EX_OSERR, "start", strerror(errno));
 	status = start_open(sup);
 	if (status != 0)
 		return status;

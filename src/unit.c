@@ -250,7 +250,7 @@ void unit_answer(struct unit *u, const struct shared *shared, int64_t now)
 	} else if (n == 1 && answer == WORKER_SHUT) {
 		overload_back_off(&u->overload, now);
 		u->shut = true;
-	} else if (n >= 0 || errno != EAGAIN) {
+	} else if (n >= 0 || (errno != EAGAIN && errno != EINTR && errno != ENOMEM)) {
 		/* the worker has closed it: SIGCHLD tells more */
 		watch(shared, &u->on_channel, u->channel, false);
 	}

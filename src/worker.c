@@ -94,7 +94,7 @@ static void obey(struct worker *w)
 	struct worker_message message = {0}; /* most are one byte */
 	ssize_t n = recv(CHANNEL, &message, sizeof(message), MSG_DONTWAIT);
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	if (n < 0 && (errno == EAGAIN || errno == EINTR || errno == ENOMEM))
 		return;
 	if (n > 0) {
 		take_order(w, &message);
