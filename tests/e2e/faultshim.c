@@ -1,128 +1,154 @@
 /*
- * faultshim.c: lets one call of a program fail while a test wants it. Preloaded into udsd.
+ * faultshim.c: lets system calls of a program fail while a test wants it. Preloaded into udsd.
  *
  * The file that UDSD_FAULTS names is mapped by the program and, since they are forked, by all its
- * workers. The test writes into it which call fails, and with which errno.
+ * processes. A test writes into it which call is to fail, everywhere or where it is called (its
+ * site: the offset of the return address in the program), and with which errno. While a test asks for
+ * it, all sites that are passed are written down.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <sched.h>
-#include <signal.h>
-#include <stdarg.h>
+#include <link.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include <sys/prctl.h>
 
-/* The order is that of CALLS in more.py. */
-enum call { NONE, ACCEPT4, CLONE, EXECVE, FORK, SOCKETPAIR, MEMFD, SIGNALFD, GETSOCKOPT, EPOLL };
+#define SITES 1000
 
+/* Functions with their seven arguments as they come, whatever their types. */
+typedef long function(long, long, long, long, long, long, long);
+
+/* Which of the processes. */
+enum role { SUPERVISOR, CHILD, LOGGER, WORKER };
+
+/* As struct.pack() in more.py has it. */
 static struct control {
 	_Atomic uint32_t loaded, call, error, hits;
+	_Atomic uint32_t once; /* only the first hit fails */
+	_Atomic uint32_t role; /* only there, counted from 1; 0: everywhere */
+	_Atomic uint32_t recording;
+	_Atomic uint32_t used; /* sites */
+	_Atomic uint64_t site; /* 0: all */
+	struct {
+		_Atomic uint32_t call, role;
+		_Atomic uint64_t site;
+	} sites[SITES];
 } *control;
 
-static int (*real_accept4)(int, struct sockaddr *, socklen_t *, int);
-static int (*real_clone)(int (*)(void *), void *, int, void *, ...);
-static int (*real_execve)(const char *, char *const[], char *const[]);
-static pid_t (*real_fork)(void);
-static int (*real_socketpair)(int, int, int, int *);
-static int (*real_memfd_create)(const char *, unsigned);
-static int (*real_signalfd)(int, const sigset_t *, int);
-static int (*real_getsockopt)(int, int, int, void *, socklen_t *);
-static int (*real_epoll_ctl)(int, int, int, struct epoll_event *);
+static uintptr_t begin, end; /* of the program's own code */
+static enum role role;
 
-/* All is found now: a child that shares its parent's memory must not look for it. */
-__attribute__((constructor)) static void begin(void)
+int open_control(const char *path, int flags) __asm__("open");
+void *map_control(void *, size_t, int, int, int, long) __asm__("mmap");
+int close_control(int) __asm__("close");
+
+static int find_program(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	(void)size;
+	(void)arg;
+	for (int i = 0; i < info->dlpi_phnum; i++)
+		if (info->dlpi_phdr[i].p_type == PT_LOAD)
+			end = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr +
+			      info->dlpi_phdr[i].p_memsz;
+	begin = info->dlpi_addr;
+	return 1; /* the first one is the program */
+}
+
+__attribute__((constructor)) static void find_control(void)
 {
 	const char *path = getenv("UDSD_FAULTS");
-	int fd = path != NULL ? open(path, O_RDWR | O_CLOEXEC) : -1;
+	int fd = path != NULL ? open_control(path, 2 | 02000000) : -1;
 	void *map;
 
-	real_accept4 = dlsym(RTLD_NEXT, "accept4");
-	real_clone = dlsym(RTLD_NEXT, "clone");
-	real_execve = dlsym(RTLD_NEXT, "execve");
-	real_fork = dlsym(RTLD_NEXT, "fork");
-	real_socketpair = dlsym(RTLD_NEXT, "socketpair");
-	real_memfd_create = dlsym(RTLD_NEXT, "memfd_create");
-	real_signalfd = dlsym(RTLD_NEXT, "signalfd");
-	real_getsockopt = dlsym(RTLD_NEXT, "getsockopt");
-	real_epoll_ctl = dlsym(RTLD_NEXT, "epoll_ctl");
 	if (fd < 0)
 		return;
-	map = mmap(NULL, sizeof(*control), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	close(fd);
-	if (map == MAP_FAILED)
+	map = map_control(NULL, sizeof(*control), 3, 1, fd, 0);
+	close_control(fd);
+	if (map == (void *)-1)
 		return;
+	dl_iterate_phdr(find_program, NULL);
 	control = map;
 	control->loaded = 1;
 }
 
-static int fails(enum call call)
+static void record(uint32_t call, uint64_t site)
 {
-	if (control == NULL || control->call != call)
+	uint32_t i, n = control->used;
+
+	for (i = 0; i < n && i < SITES; i++)
+		if (control->sites[i].site == site && control->sites[i].call == call &&
+		    control->sites[i].role == role)
+			return;
+	i = control->used++;
+	if (i >= SITES)
+		return;
+	control->sites[i].call = call;
+	control->sites[i].role = role;
+	control->sites[i].site = site;
+}
+
+static int fails(uint32_t call, const void *caller)
+{
+	uintptr_t at = (uintptr_t)caller;
+
+	if (control == NULL || at < begin || at >= end)
 		return 0;
-	control->hits++;
+	if (control->recording)
+		record(call, at - begin);
+	if (control->call != call || (control->site != 0 && control->site != at - begin) ||
+	    (control->role != 0 && control->role != role + 1))
+		return 0;
+	if (control->hits++ > 0 && control->once)
+		return 0;
 	errno = (int)control->error;
 	return 1;
 }
 
-int accept4(int fd, struct sockaddr *address, socklen_t *length, int flags)
+static function *find(function **real, const char *name)
 {
-	return fails(ACCEPT4) ? -1 : real_accept4(fd, address, length, flags);
+	if (*real == NULL)
+		*real = (function *)dlsym(RTLD_NEXT, name);
+	return *real;
 }
 
-int clone(int (*function)(void *), void *stack, int flags, void *arg, ...)
-{
-	pid_t *parent, *child;
-	va_list list;
-	void *tls;
+enum {
+	CALL_none,
+#define CALL(name, ...) CALL_##name,
+#include "faultcalls.h"
+#undef CALL
+};
 
-	va_start(list, arg);
-	parent = va_arg(list, pid_t *);
-	tls = va_arg(list, void *);
-	child = va_arg(list, pid_t *);
-	va_end(list);
-	return fails(CLONE) ? -1 : real_clone(function, stack, flags, arg, parent, tls, child);
-}
+/* `unless`: where it does not fail; `whatever`: what is done all the same. */
+#define CALL(name, unless, whatever)                                                     \
+	static function *real_##name;                                                    \
+	long shim_##name(long a, long b, long c, long d, long e, long f, long g) __asm__(#name); \
+	long shim_##name(long a, long b, long c, long d, long e, long f, long g)         \
+	{                                                                                \
+		function *real = find(&real_##name, #name);                              \
+		long rc;                                                                 \
+                                                                                         \
+		if (!(unless) && fails(CALL_##name, __builtin_return_address(0))) {      \
+			if (whatever)                                                    \
+				real(a, b, c, d, e, f, g);                               \
+			return -1;                                                       \
+		}                                                                        \
+		rc = real(a, b, c, d, e, f, g);                                          \
+		if (CALL_##name == CALL_fork && rc == 0)                                 \
+			role = CHILD;                                                    \
+		if (CALL_##name == CALL_prctl && a == PR_SET_NAME && role == CHILD)      \
+			role = strcmp((const char *)b, "udsd: log") == 0 ? LOGGER : WORKER; \
+		return rc;                                                               \
+	}
+#include "faultcalls.h"
 
-int execve(const char *path, char *const argv[], char *const envp[])
+/* All are found now: a child that shares its parent's memory must not look for them. */
+__attribute__((constructor)) static void find_all(void)
 {
-	return fails(EXECVE) ? -1 : real_execve(path, argv, envp);
-}
-
-pid_t fork(void)
-{
-	return fails(FORK) ? -1 : real_fork();
-}
-
-int socketpair(int domain, int type, int protocol, int pair[2])
-{
-	return fails(SOCKETPAIR) ? -1 : real_socketpair(domain, type, protocol, pair);
-}
-
-int memfd_create(const char *name, unsigned flags)
-{
-	return fails(MEMFD) ? -1 : real_memfd_create(name, flags);
-}
-
-int signalfd(int fd, const sigset_t *mask, int flags)
-{
-	return fails(SIGNALFD) ? -1 : real_signalfd(fd, mask, flags);
-}
-
-int getsockopt(int fd, int level, int name, void *value, socklen_t *length)
-{
-	return fails(GETSOCKOPT) ? -1 : real_getsockopt(fd, level, name, value, length);
-}
-
-int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
-{
-	if (operation == EPOLL_CTL_ADD && fails(EPOLL))
-		return -1;
-	return real_epoll_ctl(epoll, operation, fd, event);
+#undef CALL
+#define CALL(name, ...) (void)find(&real_##name, #name);
+#include "faultcalls.h"
 }

@@ -5,6 +5,7 @@ import ctypes
 import errno
 import os
 import pickle
+import re
 import selectors
 import shutil
 import signal
@@ -257,15 +258,18 @@ def build_c(source, output, *options):
 
 # Faults ------------------------------------------------------------------------------
 
-CALLS = ("none", "accept4", "clone", "execve", "fork", "socketpair", "memfd_create", "signalfd",
-         "getsockopt", "epoll_ctl")                          # as in faultshim.c
+with open(os.path.join(os.path.dirname(SHIM), "faultcalls.h"), encoding="ascii") as calls:
+    CALLS = [None] + re.findall(r"^CALL\((\w+)", calls.read(), re.M)
+ROLES = ("supervisor", "child", "log", "worker")
+SITES = 1000
+HEAD = struct.Struct("8IQ")     # as struct control in faultshim.c
+SITE = struct.Struct("2IQ")
+
+Site = collections.namedtuple("Site", "call role offset")
 
 
 class Faults:
-    """A preloaded library that lets one call of udsd fail while a test wants it.
-
-    A shared file steers it: words for `loaded`, the call, the errno, and a count of hits.
-    """
+    """A preloaded library that lets calls of udsd fail while a test wants it."""
 
     def __init__(self):
         self.dir = tempfile.mkdtemp(prefix="udsd-faults-", dir="/tmp")
@@ -280,19 +284,19 @@ class Faults:
     def environment(self):
         """The environment of a udsd that has faults."""
         with open(self.control, "wb") as file:
-            file.write(bytes(16))
+            file.write(bytes(HEAD.size + SITES * SITE.size))
         asan = os.environ.get("ASAN_OPTIONS", "")
         return dict(os.environ, LD_PRELOAD=self.library, UDSD_FAULTS=self.control,
                     ASAN_OPTIONS=asan + ":verify_asan_link_order=0")
 
     def _read(self):
         with open(self.control, "rb") as file:
-            return struct.unpack("4I", file.read(16))
+            return HEAD.unpack(file.read(HEAD.size))
 
-    def _write(self, call, error):
+    def _write(self, offset, *words):
         with open(self.control, "r+b", buffering=0) as file:
-            file.seek(4)
-            file.write(struct.pack("3I", call, error, 0))
+            file.seek(offset)
+            file.write(struct.pack("%dI" % len(words), *words))
 
     def loaded(self):
         return self._read()[0] != 0
@@ -302,7 +306,27 @@ class Faults:
         return self._read()[3]
 
     def begin(self, call, error):
-        self._write(CALLS.index(call), error)
+        """From now on the call fails everywhere."""
+        self._write(4, CALLS.index(call), error, 0, 0, 0)
+
+    def begin_at(self, site, error, once=True):
+        """From now on the call at this site fails, or only the next time."""
+        self._write(4, 0)
+        self._write(32, site.offset & 0xffffffff, site.offset >> 32)
+        self._write(4, CALLS.index(site.call), error, 0, int(once), ROLES.index(site.role) + 1)
 
     def end(self):
-        self._write(0, 0)
+        self._write(4, 0, 0, 0, 0, 0)
+        self._write(32, 0, 0)
+
+    def record(self, on):
+        """Whether the sites that are passed are written down, from none on."""
+        self._write(24, int(on), *([0] if on else []))
+
+    def sites(self):
+        """Those that were written down."""
+        count = self._read()[7]
+        with open(self.control, "rb") as file:
+            data = file.read()[HEAD.size : HEAD.size + min(count, SITES) * SITE.size]
+        return sorted({Site(CALLS[call], ROLES[role], offset)
+                       for call, role, offset in SITE.iter_unpack(data) if offset})
