@@ -149,8 +149,11 @@ static int open_path(const struct service *s, struct listener *l,
 		      0); /* or we could not tell what we have bound */
 	if (spare < 0 || place_clear(dir, name, until, step) < 0)
 		goto out;
+	/* What bind() makes has this mode: a connect(2) that was let in by a wider one could be
+	 * delayed until we listen. */
 	*step = "bind";
-	if (bind(l->fd, (const struct sockaddr *)sun, len) < 0)
+	if (fchmod(l->fd, s->socket_mode & (S_IRUSR | S_IWUSR)) < 0 ||
+	    bind(l->fd, (const struct sockaddr *)sun, len) < 0)
 		goto out;
 	close(spare);
 	spare = -1;

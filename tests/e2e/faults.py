@@ -32,7 +32,7 @@ ERRORS = {
     "close_range": "ENOMEM", "connect": "EACCES EAGAIN", "dup2": "EBUSY EMFILE", "dup3": "EBUSY EMFILE",
     "epoll_create1": "EMFILE ENOMEM", "epoll_ctl": "ENOMEM ENOSPC", "epoll_wait": "EINTR",
     "execve": "ENOENT EACCES E2BIG ENOMEM EAGAIN ETXTBSY", "fchdir": "EACCES",
-    "fchownat": "EPERM EROFS", "fcntl": "EMFILE EINVAL", "flock": "ENOLCK", "fork": "EAGAIN ENOMEM",
+    "fchmod": "EPERM", "fchownat": "EPERM EROFS", "fcntl": "EMFILE EINVAL", "flock": "ENOLCK", "fork": "EAGAIN ENOMEM",
     "fstat": "EIO", "fstatat": "EIO EACCES", "ftruncate": "ENOSPC", "getcwd": "ENOENT",
     "getgroups": "EPERM", "getpgid": "ESRCH", "getresgid": "EPERM", "getresuid": "EPERM",
     "getrlimit": "EPERM", "getsockname": "ENOBUFS", "getsockopt": "ENOMEM ENOPROTOOPT",
