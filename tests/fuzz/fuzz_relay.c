@@ -60,7 +60,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		records_open();
 		now = clock_now();
 	}
-	relay = relay_new(out, "s", find, &mode);
+	relay = relay_new(out, "s", find, &mode, &dropped);
 	must(relay != NULL);
 	while (size > 0) {
 		size_t len;
