@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #define ASK_TIMEOUT (10 * NSEC_PER_SEC)
+#define STOP_CHECK 50 /* milliseconds */
 
 /* What the child answers. */
 struct answer {
@@ -47,16 +48,28 @@ int account_number(const char *text, unsigned *id)
 	return 0;
 }
 
-/* Reads up to `size` bytes until the end of file or the time. */
-static ssize_t read_answer(int fd, char *answer, size_t size)
+/* A child that has become a user can be stopped by that user. */
+static bool is_stopped(pid_t pid)
+{
+	siginfo_t info = {.si_pid = 0};
+
+	return waitid(P_PID, (id_t)pid, &info, WSTOPPED | WNOHANG | WNOWAIT) == 0 &&
+	       info.si_pid == pid;
+}
+
+/* Reads up to `size` bytes until the end of file or the time, or until the child has been stopped. */
+static ssize_t read_answer(pid_t pid, int fd, char *answer, size_t size)
 {
 	int64_t until = clock_now() + ASK_TIMEOUT;
 	size_t len = 0;
 
 	while (len < size) {
 		struct pollfd p = {.fd = fd, .events = POLLIN};
-		int ready = poll(&p, 1, clock_timeout(clock_now(), until));
+		int ready = poll(&p, 1, STOP_CHECK);
 		ssize_t n;
+
+		if (ready == 0 && clock_now() < until && !is_stopped(pid))
+			continue;
 
 		if (ready == 0)
 			errno = ETIMEDOUT;
@@ -92,7 +105,7 @@ ssize_t account_ask(void (*ask)(int fd, const void *arg), const void *arg, void 
 	close(fd[1]);
 	len = -1;
 	if (pid > 0) {
-		len = read_answer(fd[0], answer, size);
+		len = read_answer(pid, fd[0], answer, size);
 		saved = errno;
 		kill(pid, SIGKILL);
 		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)

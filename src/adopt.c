@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* One piece of memory, to be freed as a whole. */
@@ -106,7 +107,7 @@ static void adopt_handler(struct supervisor *sup, const struct handed_worker *w,
 	struct unit *u = find_unit(sup, w->service);
 
 	close(w->fd);
-	if (u != NULL && u->worker == 0 && u->listener.fd >= 0) {
+	if (w->kind == 'h' && u != NULL && u->worker == 0 && u->listener.fd >= 0) {
 		u->worker = w->pid;
 		u->uid = w->uid;
 		u->gid = w->gid;
@@ -121,10 +122,27 @@ static void adopt_handler(struct supervisor *sup, const struct handed_worker *w,
 	unit_order(u, WORKER_TERMINATE, now);
 }
 
-static void adopt_board(struct unit *u, int fd)
+static bool is_same_file(int a, int b)
 {
-	board_release(u->board);
-	u->board = board_adopt(fd);
+	struct stat x, y;
+
+	return fstat(a, &x) == 0 && fstat(b, &y) == 0 && x.st_dev == y.st_dev &&
+	       x.st_ino == y.st_ino;
+}
+
+/* Generations share a scoreboard, so one that is there already is held once more. */
+static void adopt_board(struct supervisor *sup, struct unit *u, int fd)
+{
+	struct board *old = u->board;
+	struct unit *with = sup->units;
+
+	while (with != NULL &&
+	       (with->board == NULL || !is_same_file(with->board->fd, fd)))
+		with = with->next;
+	if (with != NULL)
+		close(fd);
+	u->board = with != NULL ? board_hold(with->board) : board_adopt(fd);
+	board_release(old);
 }
 
 static void adopt_worker(struct supervisor *sup, const struct handed_worker *w)
@@ -136,7 +154,7 @@ static void adopt_worker(struct supervisor *sup, const struct handed_worker *w)
 	else if (w->kind == 's')
 		u->stderr_out = w->fd;
 	else if (w->kind == 'b')
-		adopt_board(u, w->fd);
+		adopt_board(sup, u, w->fd);
 	else
 		u->channel = w->fd;
 }
@@ -200,7 +218,7 @@ void adopt_all(struct supervisor *sup, int64_t now)
 	for (struct unit *u = sup->units; u != NULL; u = u->next)
 		u->board = handover_board(u->service->name);
 	while (handover_worker(&w))
-		if (w.kind == 'h')
+		if (w.kind == 'h' || w.kind == 'f')
 			adopt_handler(sup, &w, now);
 		else
 			adopt_worker(sup, &w);

@@ -3,8 +3,10 @@
  */
 #include "ask.h"
 
+#include "clock.h"
+#include "log.h"
+
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +14,8 @@
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#define ANSWER_MAX (64 * 1024 * 1024)
 
 static struct answer fail(enum verdict verdict, const char *what, const char *why)
 {
@@ -49,20 +53,54 @@ static int dial(const char *path, int seconds)
 	return -1;
 }
 
-/* All that comes, terminated; NULL and errno. */
-static char *read_all(int fd)
+/* Adds a line to what will be shown on a terminal: without what is no text, whoever wrote it. */
+static void put_clean(FILE *out, const char *line, size_t len)
 {
-	char *text = NULL, part[16384];
-	size_t size;
-	FILE *out = open_memstream(&text, &size);
-	ssize_t n;
+	char *clean = malloc(4 * len + 1);
 
-	if (out == NULL)
-		return NULL;
-	while ((n = read(fd, part, sizeof(part))) > 0)
-		fwrite(part, 1, (size_t)n, out);
-	if (fclose(out) == 0 && n == 0)
-		return text;
+	if (clean != NULL)
+		fwrite(clean, 1, log_escape(clean, 4 * len, line, len, 0), out);
+	free(clean);
+}
+
+static char *make_clean(char *text, size_t size)
+{
+	char *clean = NULL, *at = text;
+	FILE *out = open_memstream(&clean, &size);
+
+	while (out != NULL && *at != '\0') {
+		size_t len = strcspn(at, "\n");
+
+		put_clean(out, at, len);
+		at += len;
+		if (*at == '\n')
+			fputc(*at++, out);
+	}
+	free(text);
+	return out != NULL && fclose(out) == 0 ? clean : NULL;
+}
+
+/* All that comes within the time, terminated and clean; NULL and errno. */
+static char *read_all(int fd, int seconds)
+{
+	int64_t until = clock_now() + seconds * NSEC_PER_SEC;
+	char *text = NULL, part[16384];
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+	ssize_t n = 1;
+
+	while (out != NULL && n != 0 && size < ANSWER_MAX && clock_now() < until) {
+		n = read(fd, part, sizeof(part));
+		if (n < 0 && errno != EINTR)
+			break;
+		if (n > 0)
+			fwrite(part, 1, (size_t)n, out);
+		fflush(out);
+	}
+	if (n > 0)
+		errno = size < ANSWER_MAX ? EAGAIN : EMSGSIZE;
+	if (out != NULL && fclose(out) == 0 && n == 0)
+		return make_clean(text, size);
 	free(text);
 	return NULL;
 }
@@ -108,12 +146,28 @@ struct answer ask(const char *socket, int seconds, const char *const *words)
 	}
 	/* one that is turned away may be answered before it has asked */
 	n = send(fd, request, len, MSG_NOSIGNAL);
-	text = n > 0 || errno == EPIPE ? read_all(fd) : NULL;
+	text = n > 0 || errno == EPIPE ? read_all(fd, seconds) : NULL;
 	close(fd);
 	if (text != NULL)
 		return judge(socket, text);
 	return fail(ANSWER_NONE, socket,
 		    errno == EAGAIN ? "no answer within the time" : strerror(errno));
+}
+
+struct answer ask_records(const char *socket, int seconds, const char *const *words,
+			  struct records *rs)
+{
+	struct answer a = ask(socket, seconds, words);
+
+	*rs = (struct records){0};
+	if (a.verdict == ANSWER_OK)
+		*rs = records_of(a.text);
+	if (a.verdict != ANSWER_OK || rs->whole)
+		return a;
+	free(rs->list);
+	*rs = (struct records){0};
+	answer_free(&a);
+	return fail(ANSWER_NONE, socket, "the answer was cut off");
 }
 
 void answer_free(struct answer *a)
@@ -191,6 +245,8 @@ struct records records_of(char *text)
 		if (*text != '\0')
 			rs.list[rs.count++] = cut_line(text);
 	}
+	rs.whole = rs.count > 0 && strcmp(rs.list[rs.count - 1].verb, "end") == 0;
+	rs.count -= rs.whole;
 	if (rs.list != NULL)
 		qsort(rs.list, rs.count, sizeof(*rs.list), compare);
 	return rs;

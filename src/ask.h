@@ -5,6 +5,7 @@
 #ifndef UDSD_ASK_H
 #define UDSD_ASK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define RECORD_PAIRS 32
@@ -34,11 +35,17 @@ struct record {
 struct records {
 	size_t count;
 	struct record *list;
+	bool whole; /* the last line said that nothing is missing */
 };
 
 /* Sends the words of a request, NULL at their end. answer_free() the result in any case. */
 struct answer ask(const char *socket, int seconds, const char *const *words);
 void answer_free(struct answer *answer);
+
+/* The same, for an answer of records, which are in *records: free(records->list). One that is cut off
+ * is ANSWER_NONE. */
+struct answer ask_records(const char *socket, int seconds, const char *const *words,
+			  struct records *records);
 
 /* Cuts the whole lines of an answer's text into records, in place, and sorts them by service; free(records.list). */
 struct records records_of(char *text);

@@ -136,12 +136,12 @@ static void tell_reloaded(struct client *c, const char *head, const char *text)
 	}
 }
 
-void control_reloaded(struct supervisor *sup, bool refused, const char *text)
+void control_reloaded(struct supervisor *sup, const char *verdict, const char *text)
 {
 	for (size_t i = 0; i < CLIENTS; i++)
 		if (clients[i].used && clients[i].reload != 0 &&
 		    clients[i].reload <= sup->reloads && clients[i].fd >= 0)
-			tell_reloaded(&clients[i], refused ? "refused\n" : "ok\n", text);
+			tell_reloaded(&clients[i], verdict, text);
 }
 
 /* ---- Clients ------------------------------------------------------------------------------- */

@@ -17,8 +17,9 @@ void control_accept(struct supervisor *sup, struct unit *unit, int64_t now);
 /* A client has sent something, or has gone. */
 void control_event(struct supervisor *sup, const struct watch *watch, int64_t now);
 
-/* The reload number sup->reloads has ended: tells those who wait for it what it had to say. */
-void control_reloaded(struct supervisor *sup, bool refused, const char *text);
+/* The reload number sup->reloads has ended: tells those who wait for it the verdict, which an answer
+ * begins with, and what it had to say. */
+void control_reloaded(struct supervisor *sup, const char *verdict, const char *text);
 
 /* Whether a child writes an answer; and that it has ended (false: it is another). */
 bool control_is_writer(pid_t pid);

@@ -52,13 +52,12 @@ void unit_order(struct unit *u, char order, int64_t now)
 		u->answer_due = now + time_to_answer(order);
 }
 
-void unit_end(struct unit *u, uint64_t conn)
+bool unit_end(struct unit *u, uint64_t conn)
 {
 	const struct worker_message message = {.order = WORKER_END, .conn = conn};
 
-	if (u->channel >= 0)
-		(void)send(u->channel, &message, sizeof(message),
-			   MSG_DONTWAIT | MSG_NOSIGNAL);
+	return u->channel >= 0 && send(u->channel, &message, sizeof(message),
+				       MSG_DONTWAIT | MSG_NOSIGNAL) > 0;
 }
 
 void unit_let_heir_start(struct unit *u, const struct shared *shared, int64_t now)
@@ -159,6 +158,6 @@ void unit_supersede(struct unit *u, const struct shared *shared, int64_t now)
 
 bool unit_is_spent(const struct unit *u)
 {
-	return u->former && u->worker == 0 && u->orphans == 0 && u->listener.fd < 0 &&
-	       u->stderr_out < 0 && (u->log.in < 0 || u->log.known);
+	return u->former && u->worker == 0 && u->orphans == 0 && u->awaits == 0 &&
+	       u->listener.fd < 0 && u->stderr_out < 0 && (u->log.in < 0 || u->log.known);
 }

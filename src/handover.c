@@ -11,12 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #define PIDFILE "udsd/pid-file"
 #define BOARD "udsd/board/"
 #define PATH_BYTES 109
+#define NAMES_MAX (1 << 28)
 
 static struct {
 	char *names; /* cut into pieces */
@@ -43,6 +45,28 @@ static void cut_names(char *names)
 	}
 }
 
+/* The names, whether they are in the environment or in a file; to be freed. NULL: there are none. */
+static char *read_names(const char *text)
+{
+	char *names = NULL;
+	struct stat st;
+	int fd;
+
+	if (text == NULL || strncmp(text, HANDOVER_LIST, strlen(HANDOVER_LIST)) != 0)
+		return text != NULL ? strdup(text) : NULL;
+	fd = (int)strtol(text + strlen(HANDOVER_LIST), NULL, 10);
+	if (fd >= HANDOVER_FIRST && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	    st.st_size < NAMES_MAX)
+		names = calloc(1, (size_t)st.st_size + 1);
+	if (names != NULL && pread(fd, names, (size_t)st.st_size, 0) != st.st_size) {
+		free(names);
+		names = NULL;
+	}
+	if (fd >= HANDOVER_FIRST)
+		close(fd);
+	return names;
+}
+
 int handover_open(void)
 {
 	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
@@ -52,7 +76,7 @@ int handover_open(void)
 	if (pid != NULL && strtol(pid, NULL, 10) == getpid() && n > 0 && n < 1 << 20) {
 		handed.items = calloc((size_t)n, sizeof(*handed.items));
 		handed.count = handed.items != NULL ? (size_t)n : 0;
-		cut_names(names != NULL ? strdup(names) : NULL);
+		cut_names(read_names(names));
 	}
 	unsetenv("LISTEN_PID");
 	unsetenv("LISTEN_FDS");
@@ -236,7 +260,7 @@ int handover_parse_worker(const char *name, struct handed_worker *w)
 		   "udsd/%c/%u/%d/%u/%u/%" SCNd64 "/%" SCNd64 "/%64[A-Za-z0-9_.@-]%n",
 		   &w->kind, &w->unit, &w->pid, &w->uid, &w->gid, &w->kill_grace,
 		   &w->max_lifetime, w->service, &end) < 8 ||
-	    name[end] != '\0' || strchr("whsb", w->kind) == NULL || w->kind == '\0')
+	    name[end] != '\0' || strchr("whfsb", w->kind) == NULL || w->kind == '\0')
 		return -1;
 	if (w->pid < 0 || (w->pid == 0 && strchr("sb", w->kind) == NULL) ||
 	    w->kill_grace < 0 || w->max_lifetime < 0)

@@ -19,12 +19,14 @@
 
 #define HANDOVER_FIRST 3  /* sd_listen_fds(3) */
 #define HANDOVER_NAME 256 /* bytes of a name, with its end */
+#define HANDOVER_LIST \
+ "udsd/list/" /* in place of the names: the descriptor that holds them */
 
 /* An old worker, or a handler that accepts, and what it takes to order it about or to end its
  * handlers. */
 struct handed_worker {
-	char kind; /* 'w' a worker, 'h' a handler that accepts, 's' standard error's reading
-			  end, 'b' the scoreboard of a former generation */
+	char kind; /* 'w' a worker, 'h' a handler that accepts, 'f' one of a former generation,
+			  's' standard error's reading end, 'b' a scoreboard */
 	unsigned unit; /* all with the same number belong together */
 	pid_t pid;     /* 0: it has ended, its handlers are left */
 	uid_t uid;

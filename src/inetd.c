@@ -16,11 +16,22 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#define FAR 64 /* descriptors from here on are in nobody's way */
+enum { LISTENER = 3, LOG, FDS };
+
+/* Its user may stop this process: from before then it holds nothing of others. */
+static int place_descriptors(int listener, int log)
+{
+	listener = fcntl(listener, F_DUPFD_CLOEXEC, FDS);
+	log = fcntl(log, F_DUPFD_CLOEXEC, FDS);
+	if (listener < 0 || log < 0 || dup3(listener, LISTENER, O_CLOEXEC) < 0 ||
+	    dup3(log, LOG, O_CLOEXEC) < 0)
+		return -1;
+	return close_range(FDS, ~0U, 0);
+}
 
 /* Only returns if something fails: *step. */
-static void become(const struct service *s, int listener, const struct rlimit *nofile,
-		   pid_t parent, const char **step)
+static void become(const struct service *s, const struct rlimit *nofile, pid_t parent,
+		   const char **step)
 {
 	title_set(s->name);
 	*step = "session";
@@ -35,9 +46,9 @@ static void become(const struct service *s, int listener, const struct rlimit *n
 	if (getppid() != parent)
 		_exit(0);
 	*step = "listening socket"; /* it may have been left otherwise by the last one */
-	if (fcntl(listener, F_SETFL, O_RDWR) < 0 || dup2(STDIN_FILENO, STDERR_FILENO) < 0)
+	if (fcntl(LISTENER, F_SETFL, O_RDWR) < 0 || dup2(STDIN_FILENO, STDERR_FILENO) < 0)
 		return;
-	(void)handler_become(s, listener, step);
+	(void)handler_become(s, LISTENER, step);
 }
 
 pid_t inetd_start(const struct service *s, int listener, int log,
@@ -48,9 +59,10 @@ pid_t inetd_start(const struct service *s, int listener, int log,
 
 	if (pid != 0)
 		return pid;
-	log = fcntl(log, F_DUPFD_CLOEXEC, FAR);
-	log_open(log, s->log_level, s->name);
-	become(s, listener, nofile, parent, &step);
+	if (place_descriptors(listener, log) < 0)
+		_exit(1);
+	log_open(LOG, s->log_level, s->name);
+	become(s, nofile, parent, &step);
 	log_event(LOG_ERR, "fail", "service", s->name, "handler", s->handler[0], "step",
 		  step, "error", strerror(errno), NULL);
 	_exit(1);

@@ -114,7 +114,9 @@ struct loaded *loader_take(struct loader *l, int status)
 	l->pid = 0;
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
 		tell_end(l, status);
-	} else if (arena_seal(&l->arena) == 0 && result->config != NULL) {
+	} else if (arena_seal(&l->arena) < 0) {
+		arena_close(&l->arena);
+	} else if (result->config != NULL) {
 		loaded = malloc(sizeof(*loaded));
 		if (loaded != NULL)
 			*loaded = (struct loaded){1, result->config, l->arena};

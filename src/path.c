@@ -63,6 +63,20 @@ static bool is_watched(const struct unit *u)
 		(!u->listener.foreign && *u->service->socket != '@'));
 }
 
+/* Directories further up may be renamed, too. Their watches are shared by many, and stay. */
+static void watch_above(struct supervisor *sup, const char *path)
+{
+	char dir[128];
+
+	snprintf(dir, sizeof(dir), "%s", path);
+	*strrchr(dir, '/') = '\0';
+	for (char *slash = strrchr(dir, '/'); slash != NULL && slash != dir;
+	     slash = strrchr(dir, '/')) {
+		*slash = '\0';
+		(void)inotify_add_watch(sup->inotify, dir, DIRECTORY_EVENTS);
+	}
+}
+
 static void add_watches(struct supervisor *sup, struct unit *u)
 {
 	const char *path = u->service->socket;
@@ -71,6 +85,7 @@ static void add_watches(struct supervisor *sup, struct unit *u)
 
 	if (l->wd >= 0 || sup->inotify < 0)
 		return;
+	watch_above(sup, path);
 	snprintf(dir, sizeof(dir), "%.*s/.", (int)(strrchr(path, '/') - path), path);
 	l->dir_wd = inotify_add_watch(sup->inotify, dir, DIRECTORY_EVENTS);
 	l->wd = inotify_add_watch(sup->inotify, path, SOCKET_EVENTS | IN_DONT_FOLLOW);

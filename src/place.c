@@ -17,8 +17,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define LOCK_TIMEOUT \
- NSEC_PER_SEC /* others may hold the lock for ever: it is only a courtesy */
+/* Whoever may read the directory may hold the lock for ever: it is only a courtesy. */
+#define LOCK_TIME (100 * NSEC_PER_MSEC)
+#define LOCK_PAUSE (60 * NSEC_PER_SEC) /* without a wait, after one that was in vain */
 
 int place_make_parents(const char *path, mode_t mode)
 {
@@ -50,11 +51,16 @@ int place_open_parent(const char *path, const char **name)
 
 void place_lock(int dir)
 {
-	int64_t until = clock_now() + LOCK_TIMEOUT;
+	static int64_t hopeless; /* until when nobody is waited for */
+	int64_t now = clock_now(), until = now + LOCK_TIME;
 
 	while (flock(dir, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK &&
-	       clock_now() < until)
+	       now >= hopeless) {
+		if (now >= until)
+			hopeless = now + LOCK_PAUSE;
 		(void)poll(NULL, 0, 5);
+		now = clock_now();
+	}
 }
 
 /* Whether a process serves the socket of this name in the directory, asked without waking it: only

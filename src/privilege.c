@@ -15,6 +15,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 /* EINVAL: a kernel without ambient capabilities. */
@@ -136,6 +137,17 @@ static void signal_all(const pid_t *pids, size_t count, int signal, bool leaders
 	}
 }
 
+/* SIGKILL in a second, which also ends who has been stopped. */
+static void limit_life(void)
+{
+	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGKILL};
+	const struct itimerspec when = {.it_value = {.tv_sec = 1}};
+	timer_t timer;
+
+	if (timer_create(CLOCK_MONOTONIC, &event, &timer) == 0)
+		(void)timer_settime(timer, 0, &when, NULL);
+}
+
 int privilege_signal(uid_t uid, gid_t gid, const pid_t *pids, size_t count, int signal,
 		     bool leaders)
 {
@@ -148,6 +160,9 @@ int privilege_signal(uid_t uid, gid_t gid, const pid_t *pids, size_t count, int 
 	child = fork();
 	if (child != 0)
 		return child < 0 ? -1 : 0;
+	/* its user may stop it from here on: it holds nothing, and does not last */
+	(void)close_range(STDERR_FILENO + 1, ~0U, 0);
+	limit_life();
 	if (setgroups(0, NULL) == 0 && setresgid(gid, gid, gid) == 0 &&
 	    setresuid(uid, uid, uid) == 0)
 		signal_all(pids, count, signal, leaders);

@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const char stopping[] = "udsd is stopping";
+
 #define LOAD_TIME (10 * NSEC_PER_SEC)
 
 /* Adds to what those are told who wait for the reload's end (control.h). */
@@ -24,16 +26,26 @@ static void tell(struct supervisor *sup, const char *text)
 		fputs(text, sup->report);
 }
 
-/* The reload at hand is over. */
-static void end_report(struct supervisor *sup, bool refused)
+/* The reload at hand is over; `verdict` is what an answer begins with. */
+static void end_report(struct supervisor *sup, const char *verdict)
 {
 	if (sup->report != NULL && fclose(sup->report) == 0)
-		control_reloaded(sup, refused, sup->report_text);
+		control_reloaded(sup, verdict, sup->report_text);
 	else
-		control_reloaded(sup, refused, "");
+		control_reloaded(sup, verdict, "\n");
 	free(sup->report_text);
 	sup->report = NULL;
 	sup->report_text = NULL;
+}
+
+/* The config is not to blame: it may be right. */
+static void give_up(struct supervisor *sup, const char *error)
+{
+	log_event(LOG_ERR, "reload", "error", error, NULL);
+	log_event(LOG_ERR, "reload", "status", "refused", NULL);
+	tell(sup, error);
+	tell(sup, "\n");
+	end_report(sup, "error ");
 }
 
 static void refuse(struct supervisor *sup, const char *error)
@@ -44,7 +56,7 @@ static void refuse(struct supervisor *sup, const char *error)
 		tell(sup, "\n");
 	}
 	log_event(LOG_ERR, "reload", "status", "refused", NULL);
-	end_report(sup, true);
+	end_report(sup, "refused\n");
 }
 
 static void say_ready(struct supervisor *sup)
@@ -63,7 +75,7 @@ static void begin_load(struct supervisor *sup, int64_t now)
 		sup->task_until = now + LOAD_TIME;
 		return;
 	}
-	refuse(sup, strerror(errno));
+	give_up(sup, strerror(errno));
 	say_ready(sup);
 }
 
@@ -80,8 +92,7 @@ static void begin_next(struct supervisor *sup, int64_t now)
 static void request(struct supervisor *sup, bool *want, const char *verb, int64_t now)
 {
 	if (sup->stopping) {
-		log_event(LOG_NOTICE, verb, "status", "refused", "error",
-			  "udsd is stopping", NULL);
+		log_event(LOG_NOTICE, verb, "status", "refused", "error", stopping, NULL);
 		return;
 	}
 	*want = true;
@@ -150,7 +161,9 @@ void reload_abandon(struct supervisor *sup)
 {
 	sup->reloads += sup->want_reload;
 	if (sup->task == TASK_LOAD || sup->want_reload)
-		refuse(sup, "udsd is stopping");
+		give_up(sup, stopping);
+	else if (sup->task == TASK_DRAIN)
+		end_report(sup, "ok\n"); /* it is in force */
 	loader_close(&sup->loader);
 	upgrade_abandon(sup);
 	sup->want_reload = sup->want_upgrade = false;
@@ -175,7 +188,7 @@ static void say_done(struct supervisor *sup)
 			"%zu services: %zu added, %zu changed, %zu removed\n",
 			supervisor_config(sup)->count, sup->tally.added,
 			sup->tally.changed, sup->tally.removed);
-	end_report(sup, false);
+	end_report(sup, "ok\n");
 	log_begin(&line, LOG_NOTICE, "reload");
 	log_str(&line, "status", "done");
 	log_num(&line, "services", (int64_t)supervisor_config(sup)->count);

@@ -40,6 +40,8 @@ static void log_request(const struct request *r, const char *what)
 	log_end(&line);
 }
 
+#define RECORDS_END "end\n" /* so that a reader knows that it has all */
+
 static void do_status(const struct request *r)
 {
 	FILE *out;
@@ -48,6 +50,7 @@ static void do_status(const struct request *r)
 		return;
 	fputs("ok\n", out);
 	status_write(out, r->sup, r->service, r->now);
+	fputs(RECORDS_END, out);
 	control_end_answer(out);
 }
 
@@ -59,35 +62,35 @@ static void do_list(const struct request *r)
 		return;
 	fputs("ok\n", out);
 	status_list(out, r->sup, r->service, r->now);
+	fputs(RECORDS_END, out);
 	control_end_answer(out);
 }
 
 /* Tells whoever has the connection in its hands to end it: its worker, whichever generation, or us.
  * What the slot says is believed only so far: a worker looks it up among its own, and an orphan is
  * our child. */
-static bool end_connection(const struct request *r, const struct slot *slot, pid_t pid)
+static bool end_connection(const struct request *r, const struct board *board,
+			   const struct slot *slot, pid_t pid)
 {
 	for (struct unit *u = r->sup->units; u != NULL; u = u->next)
 		if (u->worker != 0 && u->worker == slot->owner && !u->inetd &&
-		    strcmp(u->service->name, r->service) == 0) {
-			unit_end(u, slot->conn);
-			return true;
-		}
+		    u->board == board)
+			return unit_end(u, slot->conn);
 	return orphan_end(slot, pid, r->now);
 }
 
 static bool find_and_end(const struct request *r, uint64_t conn)
 {
-	for (struct unit *u = r->sup->units; u != NULL; u = u->next) {
-		struct scoreboard *map = u->board != NULL ? u->board->map : NULL;
+	const struct unit *u = NULL;
 
-		if (map == NULL || strcmp(u->service->name, r->service) != 0)
-			continue;
+	while ((u = status_next_board(r->sup, r->service, u)) != NULL) {
+		struct scoreboard *map = u->board->map;
+
 		for (uint32_t i = 0; i < scoreboard_high(map); i++) {
 			pid_t pid = atomic_load(&map->slots[i].pid);
 
 			if (pid > 0 && map->slots[i].conn == conn &&
-			    end_connection(r, &map->slots[i], pid))
+			    end_connection(r, u->board, &map->slots[i], pid))
 				return true;
 		}
 	}

@@ -57,12 +57,23 @@ static bool is_seen(const struct supervisor *sup, const struct unit *unit)
 	return u != unit;
 }
 
-/* The next unit of a service behind `u` (NULL: the first) that has a scoreboard of its own. */
-static const struct unit *next_board(const struct supervisor *sup, const char *name,
+/* Whether a current service of another name has this former unit's scoreboard: it was renamed. */
+static bool is_renamed(const struct supervisor *sup, const struct unit *former)
+{
+	const struct unit *u = sup->units;
+
+	while (u != NULL && (u->former || u->board != former->board ||
+			     is_named(u, former->service->name)))
+		u = u->next;
+	return former->former && u != NULL;
+}
+
+const struct unit *status_next_board(const struct supervisor *sup, const char *name,
 				     const struct unit *u)
 {
 	for (u = u != NULL ? u->next : sup->units; u != NULL; u = u->next)
-		if (is_named(u, name) && u->board != NULL && !is_seen(sup, u))
+		if (is_named(u, name) && u->board != NULL && !is_seen(sup, u) &&
+		    !is_renamed(sup, u))
 			return u;
 	return NULL;
 }
@@ -72,7 +83,7 @@ static int64_t count_live(const struct supervisor *sup, const char *name)
 	const struct unit *u = NULL;
 	int64_t live = 0;
 
-	while ((u = next_board(sup, name, u)) != NULL)
+	while ((u = status_next_board(sup, name, u)) != NULL)
 		for (uint32_t i = 0; i < scoreboard_high(u->board->map); i++)
 			live += atomic_load(&u->board->map->slots[i].pid) > 0;
 	return live;
@@ -232,7 +243,7 @@ void status_list(FILE *out, const struct supervisor *sup, const char *name, int6
 
 		if (!is_told(sup, u, name))
 			continue;
-		while ((with = next_board(sup, own, with)) != NULL)
+		while ((with = status_next_board(sup, own, with)) != NULL)
 			for (uint32_t i = 0; i < scoreboard_high(with->board->map); i++)
 				write_connection(out, own, &with->board->map->slots[i],
 						 now);

@@ -14,6 +14,10 @@
 /* The current unit of a service; else a former one of which handlers live yet; else NULL. */
 struct unit *status_find(const struct supervisor *sup, const char *name);
 
+/* The next unit of a service behind `unit` (NULL: the first) that has a scoreboard of its own. */
+const struct unit *status_next_board(const struct supervisor *sup, const char *name,
+				     const struct unit *unit);
+
 /* Writes `udsd`, `service` and `exits` records of one service, or (name NULL) of all. */
 void status_write(FILE *out, const struct supervisor *sup, const char *name, int64_t now);
 

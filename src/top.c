@@ -61,7 +61,7 @@ static void draw(const struct record *r, const struct record *old, double second
 		 int width)
 {
 	double live = sum(r, "live"), limit = sum(r, "limit");
-	int full = live < limit ? (int)(20 * live / limit + 0.999) : 20;
+	int full = live >= 0 && live < limit ? (int)(20 * live / limit + 0.999) : 20;
 	char line[256];
 
 	snprintf(line, sizeof(line), "%-20s %-11s %8.1f %8.1f %9.0f  %.20s %.0f of %.0f",
@@ -74,11 +74,12 @@ static void draw(const struct record *r, const struct record *old, double second
 
 static void draw_all(const struct records *rs, const struct records *old)
 {
-	struct winsize size = {.ws_row = 24, .ws_col = 80};
+	struct winsize size;
 	double seconds = sum(rs->list, "uptime") - sum(find(old, rs->list), "uptime");
 	int rows = 3; /* the first two, and one that stays empty */
 
-	(void)ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_row == 0)
+		size = (struct winsize){.ws_row = 24, .ws_col = 80};
 	draw_udsd(rs->list, size.ws_col); /* it is sorted before all services */
 	for (size_t i = 1; i < rs->count && rows < size.ws_row; i++) {
 		if (strcmp(rs->list[i].verb, "status") != 0)
@@ -108,8 +109,7 @@ static struct answer show(const char *socket)
 	struct answer a, old = {0};
 	struct records rs, before = {0};
 
-	while ((a = ask(socket, 5, words)).verdict == ANSWER_OK) {
-		rs = records_of(a.text);
+	while ((a = ask_records(socket, 5, words, &rs)).verdict == ANSWER_OK) {
 		if (rs.count > 0)
 			draw_all(&rs, &before);
 		free(before.list);

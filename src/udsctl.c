@@ -89,15 +89,13 @@ static int conclude(const struct answer *a, const char *const *words)
 static int ask_and_show(const struct options *o, const char *const *words,
 			void (*show)(const struct records *))
 {
-	struct answer a = ask(o->socket, ANSWER_SECONDS, words);
+	struct records rs;
+	struct answer a = ask_records(o->socket, ANSWER_SECONDS, words, &rs);
 	int status;
 
-	if (a.verdict == ANSWER_OK && show != NULL) {
-		struct records rs = records_of(a.text);
-
+	if (a.verdict == ANSWER_OK)
 		show(&rs);
-		free(rs.list);
-	}
+	free(rs.list);
 	status = conclude(&a, words);
 	answer_free(&a);
 	return status;
@@ -117,7 +115,11 @@ static int do_list(const struct options *o, const char *const *words)
 
 static int do_order(const struct options *o, const char *const *words)
 {
-	return ask_and_show(o, words, NULL);
+	struct answer a = ask(o->socket, ANSWER_SECONDS, words);
+	int status = conclude(&a, words);
+
+	answer_free(&a);
+	return status;
 }
 
 static int do_metrics(const struct options *o, const char *const *words)
@@ -162,10 +164,7 @@ static bool is_draining(const struct options *o, const char *service, struct ans
 	struct records rs;
 	bool draining = false;
 
-	*a = ask(o->socket, ANSWER_SECONDS, words);
-	if (a->verdict != ANSWER_OK)
-		return false;
-	rs = records_of(a->text);
+	*a = ask_records(o->socket, ANSWER_SECONDS, words, &rs);
 	for (size_t i = 0; i < rs.count; i++) {
 		const char *state = record_get(&rs.list[i], "state");
 
@@ -183,7 +182,7 @@ static bool is_draining(const struct options *o, const char *service, struct ans
 static int do_drain(const struct options *o, const char *const *words)
 {
 	const char *const disable[] = {"disable", words[1], NULL};
-	int rc = ask_and_show(o, disable, NULL);
+	int rc = do_order(o, disable);
 	bool tell = isatty(STDERR_FILENO);
 	struct answer a;
 	double live;

@@ -106,8 +106,8 @@ void unit_worker_ended(struct unit *unit, const struct shared *shared, int statu
 /* Sends the worker an order, a WORKER_*; some are to be answered (worker.h). */
 void unit_order(struct unit *unit, char order, int64_t now);
 
-/* Sends the worker WORKER_END for a connection. */
-void unit_end(struct unit *unit, uint64_t conn);
+/* Sends the worker WORKER_END for a connection; false: it cannot be told now. */
+bool unit_end(struct unit *unit, uint64_t conn);
 
 /* Whether the supervisor itself answers here, and no worker (control.h). */
 bool unit_is_control(const struct unit *unit);

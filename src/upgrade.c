@@ -22,7 +22,6 @@
 #include <unistd.h>
 
 #define PROBE_TIME (10 * NSEC_PER_SEC)
-#define HANDLER "udsd/h/"
 #define GAP "udsd/-"     /* a number that is not handed over */
 #define OUTPUT_MAX 16384 /* bytes of what the new binary says that are logged, */
 #define LINES_MAX 100    /* and lines */
@@ -124,6 +123,7 @@ static void log_output(int fd)
 struct parcel {
 	char **names;
 	int count;
+	int list; /* a memfd with the names; -1: none */
 };
 
 static int pack(struct parcel *p, int fd, const char *name)
@@ -172,12 +172,14 @@ static int pack_unit(struct parcel *p, const struct unit *u)
 	handover_board_name(u->service->name, name);
 	if (u->board != NULL && !u->former && pack(p, u->board->fd, name) < 0)
 		return -1;
-	if (u->board != NULL && u->former && pack_worker(p, u, 'b', u->board->fd) < 0)
+	/* once more, for those who hold slots of it, whatever their service is called then */
+	if (u->board != NULL && (u->former || u->worker != 0 || u->orphans > 0) &&
+	    pack_worker(p, u, 'b', fcntl(u->board->fd, F_DUPFD_CLOEXEC, 0)) < 0)
 		return -1;
 	if (u->stderr_out >= 0 && pack_worker(p, u, 's', u->stderr_out) < 0)
 		return -1;
 	if (u->worker != 0 && u->inetd)
-		return pack_worker(p, u, 'h', pidfd_open(u->worker, 0));
+		return pack_worker(p, u, u->former ? 'f' : 'h', pidfd_open(u->worker, 0));
 	return u->worker != 0 ? pack_worker(p, u, 'w', u->channel) : 0;
 }
 
@@ -192,52 +194,66 @@ static int pack_all(struct parcel *p, const struct supervisor *sup)
 	for (struct unit *u = sup->units; u != NULL; u = u->next)
 		u->number = number++;
 	for (const struct unit *u = sup->units; u != NULL; u = u->next)
-		if (!u->former &&
-		    pack_unit(p, u) < 0) /* first: former ones share boards */
+		if (pack_unit(p, u) < 0)
 			return -1;
-	for (const struct unit *u = sup->units; u != NULL; u = u->next)
-		if (u->former && pack_unit(p, u) < 0)
-			return -1;
-	if (p->count < HANDOVER_FIRST)
-		p->count = HANDOVER_FIRST;
+	if (p->count <= HANDOVER_FIRST) /* at least one name, to be known by */
+		p->count = HANDOVER_FIRST + 1;
 	return 0;
 }
 
-/* Writes the environment. 0, or -1 and errno. */
-static int address(const struct parcel *p)
+/* Writes the names to a memfd, which stays open: as text of the environment a few thousand would be
+ * too long for the kernel. 0, or -1 and errno. */
+static int write_names(struct parcel *p)
 {
-	size_t size = sizeof(GAP);
-	char number[16], *names, *at;
-	int rc;
+	FILE *out;
 
-	for (int fd = HANDOVER_FIRST; fd < p->count; fd++)
-		size += strlen(p->names[fd] != NULL ? p->names[fd] : GAP) + 1;
-	at = names = malloc(size);
-	if (names == NULL)
+	p->list = memfd_create("udsd: names", 0);
+	out = p->list >= 0 ? fdopen(dup(p->list), "w") : NULL;
+	if (out == NULL)
 		return -1;
 	for (int fd = HANDOVER_FIRST; fd < p->count; fd++)
-		at += sprintf(at, "%s:", p->names[fd] != NULL ? p->names[fd] : GAP);
-	strcpy(at, GAP); /* one more, so that there is at least one of ours */
-	rc = setenv("LISTEN_FDNAMES", names, 1);
-	free(names);
-	snprintf(number, sizeof(number), "%d", p->count - HANDOVER_FIRST + 1);
-	if (rc == 0)
-		rc = setenv("LISTEN_FDS", number, 1);
-	snprintf(number, sizeof(number), "%d", getpid());
-	return rc == 0 ? setenv("LISTEN_PID", number, 1) : rc;
+		fprintf(out, "%s:", p->names[fd] != NULL ? p->names[fd] : GAP);
+	return fclose(out);
+}
+
+/* Writes the environment. 0, or -1 and errno. */
+static int address(struct parcel *p)
+{
+	char text[32];
+
+	if (write_names(p) < 0)
+		return -1;
+	snprintf(text, sizeof(text), HANDOVER_LIST "%d", p->list);
+	if (setenv("LISTEN_FDNAMES", text, 1) < 0)
+		return -1;
+	snprintf(text, sizeof(text), "%d", p->count - HANDOVER_FIRST);
+	if (setenv("LISTEN_FDS", text, 1) < 0)
+		return -1;
+	snprintf(text, sizeof(text), "%d", getpid());
+	return setenv("LISTEN_PID", text, 1);
+}
+
+/* Whether the descriptor was made for the handing over: a pidfd, a copy of a scoreboard's. */
+static bool is_made(const char *name)
+{
+	struct handed_worker w;
+
+	return handover_parse_worker(name, &w) == 0 && strchr("hfb", w.kind) != NULL;
 }
 
 /* All as it was: the execution has failed. */
 static void unpack(struct parcel *p)
 {
 	for (int fd = 0; p->names != NULL && fd < p->count; fd++) {
-		if (p->names[fd] != NULL && strncmp(p->names[fd], HANDLER, 7) == 0)
-			close(fd); /* a pidfd that was made for this */
+		if (p->names[fd] != NULL && is_made(p->names[fd]))
+			close(fd);
 		else if (p->names[fd] != NULL)
 			(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
 		free(p->names[fd]);
 	}
 	free(p->names);
+	if (p->list >= 0)
+		close(p->list);
 	unsetenv("LISTEN_FDNAMES");
 	unsetenv("LISTEN_FDS");
 	unsetenv("LISTEN_PID");
@@ -245,7 +261,7 @@ static void unpack(struct parcel *p)
 
 static void execute(struct supervisor *sup)
 {
-	struct parcel parcel = {0};
+	struct parcel parcel = {.list = -1};
 	struct rlimit raised;
 	int saved;
 

@@ -45,5 +45,6 @@ class Controlled(Steered):
     def records(self, request):
         """The records of a good answer, as (word, pairs)."""
         head, _, rest = self.ask(request).partition("\n")
-        self.assertEqual(head, "ok")
-        return [parse_line(line) for line in rest.splitlines()]
+        lines = rest.splitlines()
+        self.assertEqual((head, lines.pop()), ("ok", "end"))
+        return [parse_line(line) for line in lines]

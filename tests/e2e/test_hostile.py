@@ -7,9 +7,11 @@ import platform
 import signal
 import stat
 import struct
+import time
 
+from controlled import Controlled
 from harness import REFUSED, Case, complete, config, main, needs_root, service, wait_for
-from more import cpu_seconds, kill_worker
+from more import Child, Who, cpu_seconds, kill_worker
 
 # struct posix_acl_xattr: version 2, then (tag, rights, id): user::rw-, user:ID:rw-, group::---,
 # mask::rw-, other::---
@@ -92,7 +94,71 @@ class OfAHandler(Case):
             self.assertEqual(self.talk(sup.socket, b"x"), b"hello\r\nx")
 
 
+def stop_all(seconds):
+    """Stops each new process of this user as soon as it can, by guessing its number."""
+    end = time.monotonic() + seconds
+    last = os.open("/proc/loadavg", os.O_RDONLY)
+    me, count = os.getpid(), 0
+    while time.monotonic() < end:
+        for _ in range(100):
+            newest = int(os.pread(last, 128, 0).split()[-1])
+            for pid in range(newest, newest + 3):
+                try:
+                    if pid != me:
+                        os.kill(pid, signal.SIGSTOP)
+                        count += 1
+                except OSError:
+                    pass
+    return count
+
+
+@needs_root
+class WhoStopsOthers(Controlled):
+    """A user who stops whatever process becomes his, before it is what it is to be."""
+
+    WHO = Who(61234, 61234)
+
+    def serve_two(self):
+        user = {"user": str(self.WHO.uid)}
+        handler = self.script("slow", "exec sleep 0.05\n")
+        return self.serve_controlled(
+            service("w", socket=self.path("w"), handler=[handler], wait=True, kill_grace="100ms",
+                    **user)
+            + self.section("his", **user)
+            + self.section("other", socket="@udsd-e2e-%d" % os.getpid(), allow=["any"]))
+
+    def test_holds_nothing_of_others_and_nobody_up(self):
+        sup = self.serve_two()
+        attack = Child(self.WHO, stop_all, 6)
+        started = time.monotonic()
+        for _ in range(4):
+            self.connect(self.path("w"))
+            self.ctl("disable", "w")            # which sends signals
+            self.ctl("enable", "w")
+            self.assert_quick(started, 3)
+        for _ in range(2):
+            self.reload(sup, timeout=5)         # which tries what his handlers may do
+        self.ctl("disable", "other")
+        wait_for(lambda: self.status("other")["state"] == "disabled", what="the other to be so")
+        self.ctl("enable", "other")             # nobody else has its name
+        self.greeted("@udsd-e2e-%d" % os.getpid())
+        self.assertGreater(attack.result(), 0)
+        self.assertEqual(sup.stop(20), 0)
+
+
 class OfADirectory(Case):
+    def test_whoever_locks_it_holds_nobody_up(self):
+        """As anybody may who can read it."""
+        folder = self.folder("locked")
+        lock = os.open(folder, os.O_RDONLY)
+        self.addCleanup(os.close, lock)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        started = time.monotonic()
+        sup = self.udsd("".join(service("s%d" % n, socket="%s/%d" % (folder, n),
+                                        handler=[self.echo()]) for n in range(20)))
+        self.hello(sup.socket)
+        self.assert_quick(started, 1)
+
     def test_a_default_access_list_opens_no_socket(self):
         folder = self.folder("d", 0o755)
         try:

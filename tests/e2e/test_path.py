@@ -62,6 +62,13 @@ class Path(Case):
             sup.wait_events(count + 1, "listen", timeout=3)
             self.assertEqual(self.talk(sup.socket, b"x"), b"hello\r\nx")
 
+    def test_one_far_below_a_directory_that_moves_comes_back(self):
+        top = self.folder("top")
+        sup = self.serve([self.echo()], name="t", socket=top + "/x/y/t.sock")
+        os.rename(top, self.path("moved"))
+        sup.wait_events(2, "listen", timeout=3)
+        self.assertEqual(self.talk(sup.socket, b"x"), b"hello\r\nx")
+
     def test_what_is_not_ours_stays_at_a_stop(self):
         os.unlink(self.sup.socket)
         self.wait_new(2)

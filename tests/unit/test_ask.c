@@ -68,6 +68,7 @@ static void test_order(void **state)
 
 	(void)state;
 	assert_int_equal(rs.count, COUNT(sorted));
+	assert_false(rs.whole);
 	for (size_t i = 0; i < rs.count; i++) {
 		assert_string_equal(rs.list[i].verb, sorted[i][0]);
 		assert_string_equal(record_get(&rs.list[i], "conn"), sorted[i][1]);
@@ -78,7 +79,7 @@ static void test_order(void **state)
 /* More pairs than there is room for, and nothing at all. */
 static void test_bounds(void **state)
 {
-	char text[2048] = "status", empty[] = "";
+	char text[2048] = "status", empty[] = "", end[] = "udsd a=b\nend\n";
 	struct records rs;
 	size_t len = strlen(text);
 
@@ -91,7 +92,11 @@ static void test_bounds(void **state)
 	assert_int_equal(record_number(&rs.list[0], "k31"), 31);
 	free(rs.list);
 	rs = records_of(empty);
-	assert_int_equal(rs.count, 0);
+	assert_true(rs.count == 0 && !rs.whole);
+	free(rs.list);
+	rs = records_of(end);
+	assert_true(rs.count == 1 && rs.whole);
+	assert_string_equal(rs.list[0].verb, "udsd");
 	free(rs.list);
 }
 
