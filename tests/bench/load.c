@@ -2,7 +2,7 @@
  * load.c: a closed loop of clients. Each connects, sends 64 bytes, shuts its writing side down,
  * reads to the end, checks every byte, and begins again.
  *
- * usage: load SOCKET CLIENTS SECONDS [UID]
+ * usage: load SOCKET CLIENTS SECONDS [GREETING]    GREETING: what the server says first
  * prints: connections a second, p50 and p99 of first byte and of whole connections in
  * microseconds, and how many failed.
  */
@@ -19,19 +19,21 @@
 #include <unistd.h>
 
 #define PAYLOAD 64
-#define EXPECTED (7 + PAYLOAD)
+#define GREETING_MAX 64
 #define SAMPLES (1 << 20)
 #define CLIENTS 1024
+#define PATIENCE 20 /* seconds: then a server that hangs ends us */
 
 struct client {
 	int fd;
 	int64_t begun, first;
 	size_t got;
-	char data[EXPECTED + 1];
+	char data[GREETING_MAX + PAYLOAD + 1];
 };
 
 static struct sockaddr_un sun = {.sun_family = AF_UNIX};
-static char expected[EXPECTED];
+static char expected[GREETING_MAX + PAYLOAD];
+static size_t greeting, length; /* of what is expected */
 static int poller;
 static uint32_t *firsts, *wholes;
 static size_t done, failed;
@@ -55,7 +57,7 @@ static void begin(struct client *c)
 		exit(1);
 	}
 	/* a server that turns us away may have closed already */
-	if (send(c->fd, expected + 7, PAYLOAD, MSG_NOSIGNAL) == PAYLOAD)
+	if (send(c->fd, expected + greeting, PAYLOAD, MSG_NOSIGNAL) == PAYLOAD)
 		shutdown(c->fd, SHUT_WR);
 	fcntl(c->fd, F_SETFL, O_NONBLOCK);
 	epoll_ctl(poller, EPOLL_CTL_ADD, c->fd, &event);
@@ -63,7 +65,7 @@ static void begin(struct client *c)
 
 static void end(struct client *c)
 {
-	if (c->got != EXPECTED || memcmp(c->data, expected, EXPECTED) != 0) {
+	if (c->got != length || memcmp(c->data, expected, length) != 0) {
 		failed++;
 	} else if (done < SAMPLES) {
 		firsts[done] = (uint32_t)((c->first - c->begun) / 1000);
@@ -96,33 +98,33 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static uint32_t percentile(uint32_t *values, unsigned percent)
+static uint32_t percentile(const uint32_t *values, unsigned percent)
 {
 	return done > 0 ? values[done * percent / 100] : 0;
 }
 
-int main(int argc, char **argv)
+static int prepare(const char *path, const char *first)
 {
-	int clients = argc >= 4 ? atoi(argv[2]) : 0;
-	double seconds = argc >= 4 ? atof(argv[3]) : 0;
-	static struct client all[CLIENTS];
-	int64_t start, stop;
-
-	if (clients < 1 || clients > CLIENTS || strlen(argv[1]) >= sizeof(sun.sun_path))
-		return 64;
-	if (argc > 4 && setuid((uid_t)atoi(argv[4])) < 0)
-		return 77;
-	strcpy(sun.sun_path, argv[1]);
-	memcpy(expected, "hello\r\n", 7);
-	for (int i = 0; i < PAYLOAD; i++)
-		expected[7 + i] = (char)('a' + i % 26);
+	greeting = strlen(first);
+	length = greeting + PAYLOAD;
+	if (strlen(path) >= sizeof(sun.sun_path) || greeting > GREETING_MAX)
+		return -1;
+	strcpy(sun.sun_path, path);
+	memcpy(expected, first, greeting);
+	for (size_t i = 0; i < PAYLOAD; i++)
+		expected[greeting + i] = (char)('a' + i % 26);
 	firsts = calloc(SAMPLES, sizeof(*firsts));
 	wholes = calloc(SAMPLES, sizeof(*wholes));
 	poller = epoll_create1(EPOLL_CLOEXEC);
-	if (firsts == NULL || wholes == NULL || poller < 0)
-		return 71;
-	start = now();
-	stop = start + (int64_t)(seconds * 1e9);
+	return firsts == NULL || wholes == NULL || poller < 0 ? -1 : 0;
+}
+
+/* The clients' loop; the seconds that it really took. */
+static double run(int clients, double seconds)
+{
+	static struct client all[CLIENTS];
+	int64_t start = now(), stop = start + (int64_t)(seconds * 1e9);
+
 	for (int i = 0; i < clients; i++)
 		begin(&all[i]);
 	while (now() < stop) {
@@ -132,7 +134,20 @@ int main(int argc, char **argv)
 		for (int i = 0; i < n; i++)
 			receive(events[i].data.ptr);
 	}
-	seconds = (double)(now() - start) / 1e9;
+	return (double)(now() - start) / 1e9;
+}
+
+int main(int argc, char **argv)
+{
+	int clients = argc >= 4 ? atoi(argv[2]) : 0;
+	double seconds = argc >= 4 ? atof(argv[3]) : 0;
+
+	if (clients < 1 || clients > CLIENTS)
+		return 64;
+	if (prepare(argv[1], argc > 4 ? argv[4] : "hello\r\n") < 0)
+		return 71;
+	alarm((unsigned)seconds + PATIENCE);
+	seconds = run(clients, seconds);
 	qsort(firsts, done, sizeof(*firsts), compare);
 	qsort(wholes, done, sizeof(*wholes), compare);
 	printf("%.1f %u %u %u %u %zu\n", (double)done / seconds, percentile(firsts, 50),
