@@ -57,13 +57,21 @@ def holding(bench, path, count):
         process.communicate()
 
 
+def tasks():
+    """Processes and threads of the whole machine."""
+    with open("/proc/loadavg", encoding="ascii") as line:
+        return int(line.read().split()[3].partition("/")[2])
+
+
 def rate_beside(bench, server, count):
-    """A server's rate with connections held, to that with none, and that of the next seconds."""
+    """A server's rate with connections held, to that with none."""
+    before = tasks()
     alone = bench.load(server, MIDDLE, SECONDS)[0]
     with holding(bench, server.path, count):
         beside = bench.load(server, MIDDLE, SECONDS)[0]
-    time.sleep(0.2 + count / 5000) # the handlers end
-    return beside / alone
+    # Until the handlers have ended and been waited for: the bare loop does so when it accepts.
+    wait_for(lambda: bench.load(server, 1, 0.05) and tasks() < before + count / 10, 60)
+    return beside / max(1, alone)
 
 
 def held(bench):

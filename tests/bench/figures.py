@@ -4,7 +4,7 @@ import sys
 
 from servers import QUICK
 
-ROUNDS, SECONDS = (2, 0.2) if QUICK else (11, 0.3)
+ROUNDS, SECONDS = (2, 0.2) if QUICK else (9, 0.3)
 CLIENTS = (1, 16, 64)
 
 

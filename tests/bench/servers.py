@@ -16,7 +16,8 @@ BUILD = os.environ.get("UDSD_BUILD", os.getcwd())
 SRC = os.environ.get("UDSD_SRC", BUILD)
 QUICK = os.environ.get("QUICK", "") not in ("", "0")
 ROOT = os.geteuid() == 0
-USER = pwd.getpwnam("nobody") if ROOT else pwd.getpwuid(os.geteuid())
+USER = (pwd.getpwnam(os.environ.get("BENCH_USER") or "nobody") if ROOT
+        else pwd.getpwuid(os.geteuid()))
 ORDINARY = {"user": USER.pw_uid, "group": USER.pw_gid, "extra_groups": []} if ROOT else {}
 PROGRAMS = {
     "udsd": "src/udsd",

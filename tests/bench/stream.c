@@ -144,8 +144,10 @@ static void hold(const char *path, int count)
 		fail("limit");
 	limit.rlim_cur = limit.rlim_max;
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
+	alarm(PATIENCE);
 	for (int i = 0; i < count; i++)
 		(void)greeted(path); /* closed when we end */
+	alarm(0);
 	puts("held");
 	fflush(stdout);
 	(void)!read(STDIN_FILENO, &end, 1);
