@@ -55,7 +55,7 @@ class Row:
 
     def show(self, value):
         if self.unit:
-            return ("%.0f" if value >= 100 or value == int(value) else "%.2f") % value
+            return ("%.0f" if value >= 100 or value == int(value) else "%.3f") % value
         return "%.3f" % value if value < 10 else "%.1f" % value
 
     def goal(self):

@@ -66,6 +66,21 @@ class Rates:
                     self.to_floor(clients, name), least=goal)
                 for name, goal in self.modes for clients in self.results]
 
+    def cpu_rows(self, label=""):
+        """Not a goal, but what other programs on the machine disturb least."""
+        def cpu(clients, name):
+            return cpu_each(self.results[clients][name])
+
+        rows = []
+        for clients in self.results:
+            base = cpu(clients, "bare loop, vfork")
+            least = min(self.peers, key=lambda name: cpu(clients, name), default=None)
+            for name in [name for name, _ in self.modes if "root" not in name] + [least]:
+                if name is not None:
+                    rows.append(Row("CPU time of a connection, %s%s, %s, to the bare loop" % (
+                        label, name, plural(clients)), [cpu(clients, name) / base]))
+        return rows
+
     def peer_rows(self, label, old, new):
         if not self.peers:
             return []
@@ -196,6 +211,7 @@ def measure(bench):
     glibc.stop()
     rows = tiny.floor_rows()
     rows += tiny.peer_rows("", 2.2, 1.25) + glibc.peer_rows("static glibc handler, ", 1.6, 1.07)
+    rows += tiny.cpu_rows() + glibc.cpu_rows("static glibc handler, ")
     rows += handlers(bench) + tiny.latency_rows() + two_at_once(bench)
     rows += node(bench) + fairness(bench)
     tables = {"A handler without a libc": tiny.table(), "A static glibc handler": glibc.table()}

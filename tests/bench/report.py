@@ -6,7 +6,7 @@ import statistics
 import subprocess
 
 from figures import QUICK, ROUNDS, SECONDS
-from servers import BUILD, ROOT
+from servers import BUILD, ROOT, USER
 
 PACKAGES = ("s6", "ucspi-unix", "socat", "systemd", "nodejs", "musl-tools")
 
@@ -40,7 +40,8 @@ def machine(before, seconds):
         "- " + first_line(os.path.join(BUILD, "src/udsd"), "-V"),
         "- " + ", ".join(version for version in versions if version),
         "- %s; %d rounds of %.1f s in turns, %.0f s in all; `make bench%s`" % (
-            "root, servers run as nobody unless it says root" if ROOT else "an ordinary user",
+            ("servers run as %s unless it says root" if ROOT else "%s, an ordinary user")
+            % USER.pw_name,
             ROUNDS, SECONDS, seconds, " QUICK=1" if QUICK else ""),
     ]
 
