@@ -28,11 +28,12 @@ pid_t fork(void)
 
 static struct supervisor sup;
 static struct unit *control;
-static struct sockaddr_un address = {.sun_family = AF_UNIX};
+static struct sockaddr_un address = {.sun_family = AF_UNIX}; /* the kernel's choice */
+static socklen_t address_len = sizeof(address);
 
 static struct unit *add(const struct service *service)
 {
-	struct unit *u = unit_new(NULL, service);
+	struct unit *u = unit_new(sup.loaded, service);
 
 	must(u != NULL);
 	supervisor_add(&sup, u);
@@ -53,7 +54,6 @@ static void make_supervisor(void)
 		{.name = a, .socket = path, .handler = handler, .enabled = true},
 		{.name = b, .socket = path, .handler = handler},
 		{.name = own, .enabled = true, .access.allow = {1, &rule}}};
-	socklen_t len = sizeof(address);
 	struct unit *u;
 
 	records_open();
@@ -70,7 +70,7 @@ static void make_supervisor(void)
 	control->listener.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	must(bind(control->listener.fd, (const void *)&address, sizeof(sa_family_t)) ==
 	     0);
-	must(getsockname(control->listener.fd, (void *)&address, &len) == 0);
+	must(getsockname(control->listener.fd, (void *)&address, &address_len) == 0);
 	must(listen(control->listener.fd, 16) == 0);
 }
 
@@ -89,7 +89,7 @@ static int dial(void)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
 
-	must(fd >= 0 && connect(fd, (const void *)&address, sizeof(address)) == 0);
+	must(fd >= 0 && connect(fd, (const void *)&address, address_len) == 0);
 	control_accept(&sup, control, clock_now());
 	return fd;
 }

@@ -52,6 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static int in = -1, out;
 	static int64_t now;
+	_Atomic uint64_t dropped = 0;
 	uint8_t mode = 0;
 	struct relay *relay;
 
