@@ -264,6 +264,9 @@ static void close_all(struct supervisor *sup)
 	if (sup->pidfile >= 0)
 		pidfile_release(supervisor_config(sup)->pid_file, sup->pidfile);
 	loaded_release(sup->loaded);
+	close(sup->inotify);
+	close(sup->shared.epoll);
+	close(sup->signals);
 }
 
 /* From here on the daemon has nothing to do with its caller's terminal. */
@@ -302,7 +305,7 @@ int supervisor_run(struct loaded *config, const struct supervisor_options *optio
 {
 	struct supervisor sup = {.options = options,
 				 .loaded = config,
-				 .shared = {.log = {.in = -1, .out = -1}},
+				 .shared = {.epoll = -1, .log = {.in = -1, .out = -1}},
 				 .pidfile = -1,
 				 .inotify = -1,
 				 .probe_output = -1,
