@@ -118,6 +118,7 @@ static void adopt_handler(struct supervisor *sup, const struct handed_worker *w,
 	u = find_former(sup, w);
 	if (u == NULL)
 		return;
+	u->worker = w->pid;
 	u->inetd = true;
 	unit_order(u, WORKER_TERMINATE, now);
 }

@@ -38,8 +38,6 @@ static void cut_names(char *names)
 
 		handed.items[i].fd = HANDOVER_FIRST + (int)i;
 		handed.items[i].name = name != NULL ? name : "";
-		if (strncmp(handed.items[i].name, "udsd/", 5) == 0)
-			handed.upgrade = true;
 		if (fcntl(handed.items[i].fd, F_SETFD, FD_CLOEXEC) < 0)
 			handed.items[i].fd = -1; /* an upgrade leaves gaps */
 	}
@@ -76,6 +74,8 @@ int handover_open(void)
 	if (pid != NULL && strtol(pid, NULL, 10) == getpid() && n > 0 && n < 1 << 20) {
 		handed.items = calloc((size_t)n, sizeof(*handed.items));
 		handed.count = handed.items != NULL ? (size_t)n : 0;
+		handed.upgrade = names != NULL && strncmp(names, HANDOVER_LIST,
+							  strlen(HANDOVER_LIST)) == 0;
 		cut_names(read_names(names));
 	}
 	unsetenv("LISTEN_PID");

@@ -145,9 +145,10 @@ static int pack(struct parcel *p, int fd, const char *name)
 
 static int pack_worker(struct parcel *p, const struct unit *u, char kind, int fd)
 {
+	bool is_handler = kind == 'h' || kind == 'f';
 	struct handed_worker w = {.kind = kind,
 				  .unit = u->number,
-				  .pid = u->worker,
+				  .pid = u->inetd == is_handler ? u->worker : 0,
 				  .uid = u->inetd ? u->uid : u->service->account->uid,
 				  .gid = u->inetd ? u->gid : u->service->gid,
 				  .kill_grace = u->service->kill_grace,
@@ -196,7 +197,7 @@ static int pack_all(struct parcel *p, const struct supervisor *sup)
 	for (const struct unit *u = sup->units; u != NULL; u = u->next)
 		if (pack_unit(p, u) < 0)
 			return -1;
-	if (p->count <= HANDOVER_FIRST) /* at least one name, to be known by */
+	if (p->count <= HANDOVER_FIRST) /* none is nobody's */
 		p->count = HANDOVER_FIRST + 1;
 	return 0;
 }

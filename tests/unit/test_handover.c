@@ -7,6 +7,7 @@
 #include "scratch.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <limits.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -170,6 +171,9 @@ static void test_match(void **state)
 
 static int upgrade(void)
 {
+	static const char names[] =
+		"udsd/board/s:udsd/pid-file:udsd/-:udsd/w/5/77/1/2/3/4/s";
+	int list;
 	struct board *board;
 	struct handed_worker w;
 
@@ -177,9 +181,12 @@ static int upgrade(void)
 	WANT(board != NULL && board->fd == 3);
 	board->map->counters.numbers = 12;
 	WANT(dup(STDIN_FILENO) == 4 && dup(STDIN_FILENO) == 5 && dup(STDIN_FILENO) == 6);
-	close(5); /* a gap */
-	announce("4", "udsd/board/s:udsd/pid-file:-:udsd/w/5/77/1/2/3/4/s", getpid());
+	close(5);                                    /* a gap */
+	WANT((list = memfd_create("list", 0)) == 5); /* it may be in a gap */
+	WANT(write(list, names, sizeof(names) - 1) == (ssize_t)sizeof(names) - 1);
+	announce("4", HANDOVER_LIST "5", getpid());
 	WANT(handover_open() == 7 && handover_is_upgrade());
+	WANT(fcntl(5, F_GETFD) < 0);
 	WANT(handover_board("t") == NULL);
 	board = handover_board("s");
 	WANT(board != NULL && board->map->counters.numbers == 12);
