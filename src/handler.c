@@ -8,6 +8,8 @@
  */
 #include "handler.h"
 
+#include "clock.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -21,7 +23,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SPAWN_TIMEOUT 10 /* seconds */
+#define SPAWN_TIMEOUT 10        /* seconds */
+#define WATCH_TIME NSEC_PER_SEC /* for which the watchdog is left as it was set */
 #define STACK_BYTES 65536
 #define FIXED 11        /* variables of every service */
 #define LISTEN_FD 3     /* where sd_listen_fds(3) looks */
@@ -39,6 +42,7 @@ struct handler {
 	const struct service *service;
 	char **env;       /* fixed part, then the variables, then NULL */
 	int watchdog;     /* the kernel's number of a timer */
+	int64_t watched;  /* when it was set, 0: it is not */
 	char **peer_path; /* the entry of PEER_PATH, NULL where there is none */
 	char value[VARIABLES][VALUE_BYTES];
 	alignas(16) char stack[STACK_BYTES];
@@ -143,6 +147,26 @@ static void set_watchdog(const struct handler *h, int seconds)
 	(void)syscall(SYS_timer_settime, h->watchdog, 0, &when, NULL);
 }
 
+/* Sets it for one more start, unless it has been set a moment ago. */
+static void watch(struct handler *h)
+{
+	int64_t now = clock_now();
+
+	if (h->watched != 0 && now < h->watched + WATCH_TIME)
+		return;
+	set_watchdog(h, SPAWN_TIMEOUT);
+	h->watched = now;
+}
+
+int64_t handler_rest(struct handler *h, int64_t now)
+{
+	if (h->watched != 0 && now >= h->watched + WATCH_TIME) {
+		set_watchdog(h, 0);
+		h->watched = 0;
+	}
+	return h->watched != 0 ? h->watched + WATCH_TIME : CLOCK_NEVER;
+}
+
 static int make_watchdog(struct handler *h)
 {
 	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGKILL};
@@ -168,6 +192,7 @@ void handler_free(struct handler *h)
 {
 	if (h == NULL)
 		return;
+	set_watchdog(h, 0);
 	for (size_t i = 0; h->env != NULL && h->env[i] != NULL; i++)
 		if (h->env[i] < (char *)h || h->env[i] >= (char *)(h + 1))
 			free(h->env[i]);
@@ -311,11 +336,10 @@ int handler_spawn(struct handler *h, const struct handler_call *call, const char
 	int saved;
 	pid_t pid;
 
-	set_watchdog(h, SPAWN_TIMEOUT);
+	watch(h);
 	pid = clone(child_main, h->stack + STACK_BYTES, flags, (void *)(uintptr_t)&shared,
 		    (pid_t *)(uintptr_t)call->pid, NULL, NULL);
 	saved = pid < 0 ? errno : shared.error;
-	set_watchdog(h, 0);
 	*step = shared.step;
 	if (pid >= 0 && saved == 0)
 		return 0;

@@ -41,6 +41,10 @@ char *const *handler_environment(struct handler *handler,
 int handler_spawn(struct handler *handler, const struct handler_call *call,
 		  const char **step);
 
+/* A start that hangs kills its caller, by a timer that goes on for a second after the last start. To be
+ * called when it is due, which is what this returns: CLOCK_NEVER if there is no timer to end. */
+int64_t handler_rest(struct handler *handler, int64_t now);
+
 /* Becomes the handler of a service with wait = true: the listening socket is its standard input and
  * output and descriptor 3. The caller is the leader of a session, else as above. Returns only when
  * it fails: -1, errno and *step. */

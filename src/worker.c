@@ -146,6 +146,7 @@ static int64_t next_due(struct worker *w, bool polling)
 	int64_t due = idle_until(w);
 
 	due = clock_min(due, reaper_due(w));
+	due = clock_min(due, handler_rest(w->handler, w->now));
 	if (w->finish_at != CLOCK_NEVER)
 		due = clock_min(due, polling ? w->now : w->finish_at);
 	if (w->relay != NULL)
