@@ -21,7 +21,7 @@ STEPS = (
     "the peer: address, credentials, whether it has gone",
     "17 environment variables, 5 of them written anew",
     "setpgid in the child",
-    "the watchdog: a timer set and unset",
+    "a watchdog timer set and unset for each start (udsd: once a second)",
     "two log records, and the process that reads them",
 )
 
