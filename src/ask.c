@@ -237,6 +237,8 @@ struct records records_of(char *text)
 	size_t lines = 0;
 	char *end;
 
+	if (text == NULL)
+		return rs;
 	for (const char *c = text; *c != '\0'; c++)
 		lines += *c == '\n';
 	rs.list = calloc(lines + 1, sizeof(*rs.list));

@@ -132,7 +132,7 @@ static void signal_all(const pid_t *pids, size_t count, int signal, bool leaders
 {
 	for (size_t i = 0; i < count; i++) {
 		(void)kill(-pids[i], signal);
-		if (leaders) /* it may have joined another group */
+		if (leaders && getpgid(pids[i]) != pids[i]) /* it is in another group */
 			(void)kill(pids[i], signal);
 	}
 }

@@ -79,8 +79,8 @@ static void end_group(struct worker *w, uint32_t conn, enum conn_state state)
 	if (state == CONN_TERMINATED && grace == 0)
 		state = CONN_KILLED;
 	(void)kill(-pid, state == CONN_KILLED ? SIGKILL : SIGTERM);
-	(void)kill(pid, state == CONN_KILLED ? SIGKILL
-					     : SIGTERM); /* it may have left its group */
+	if (getpgid(pid) != pid) /* it has left its group */
+		(void)kill(pid, state == CONN_KILLED ? SIGKILL : SIGTERM);
 	table_move(&w->table, conn, state, w->now);
 }
 

@@ -213,7 +213,8 @@ static int write_names(struct parcel *p)
 	if (out == NULL)
 		return -1;
 	for (int fd = HANDOVER_FIRST; fd < p->count; fd++)
-		fprintf(out, "%s:", p->names[fd] != NULL ? p->names[fd] : GAP);
+		fprintf(out, "%s:",
+			p->names != NULL && p->names[fd] != NULL ? p->names[fd] : GAP);
 	return fclose(out);
 }
 

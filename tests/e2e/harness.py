@@ -257,7 +257,7 @@ class Udsd:
         wanted = {key.replace("_", "-"): str(value) for key, value in match.items()}
         return [
             pairs
-            for name, pairs in map(parse_line, self.lines())
+            for name, pairs in map(parse_line, (line for line in self.lines() if verb in line))
             if name == verb and wanted.items() <= pairs.items()
         ]
 

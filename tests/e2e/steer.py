@@ -89,8 +89,16 @@ class Steered(Case):
                 if not re.search(r"\.conf$|^log\.", name)}
 
     def state(self, sup):
-        """What a refused order leaves as it is."""
-        return self.files(), sorted(proc.fds(sup.pid).items()), sorted(proc.children(sup.pid))
+        """What a refused order leaves as it is; not what is there for a moment only."""
+        states = []
+
+        def is_settled():
+            states.append((self.files(), sorted(proc.fds(sup.pid).items()),
+                           sorted(proc.children(sup.pid))))
+            return len(states) > 3 and states[-1] == states[-2] == states[-3]
+
+        wait_for(is_settled, 5, "nothing to change")
+        return states[-1]
 
     def assert_state(self, sup, before):
         try:

@@ -106,6 +106,11 @@ class AtOnce(Controlled):
         self.assertEqual(int(self.talk(sup.socket)), new)
         self.assertEqual(self.status("w")["worker"], new)
 
+    def test_an_upgrade_of_nothing(self):
+        sup = self.udsd("", ready=None)
+        sup.wait_event("start")
+        self.upgrade(sup)
+
     def test_an_upgrade_of_thousands(self):
         """More names than fit into a word of the environment."""
         count = 100 if SANITIZED else 3200
