@@ -69,6 +69,7 @@ set title "connections a second, to the bare vfork loop (handler without a libc)
 set style data histograms
 set style fill solid 0.8 noborder
 set yrange [0:1.1]
+set rmargin 12
 set grid ytics
 set xtics rotate by -30
 plot for [i=2:%d] "%s" using i:xtic(1) title columnheader(i)
