@@ -3,7 +3,7 @@
  *
  * Invariant: no byte below 0x20, no 0x7f, no C1 control and nothing that is not UTF-8 gets into a
  * line through log_str() and log_bytes(); verbs and keys are the program's own constants.
- * No malloc: a line costs its bytes and one send(2), which lines that are kept share.
+ * No malloc: a line costs its bytes and one send(2).
  */
 #include "log.h"
 
@@ -24,10 +24,6 @@ static int threshold = LOG_INFO; /* the highest level that is logged */
 static const char *owner;        /* whose lines these are, for the report of lost ones */
 static unsigned long lost;       /* lines lost and not reported */
 static _Atomic uint64_t *total;  /* of all that were lost */
-static bool keeping;             /* lines wait for log_flush() */
-static char kept[LOG_RECORD_MAX];
-static size_t kept_len;          /* bytes used of it */
-static unsigned long kept_lines; /* in it */
 
 void log_open(int fd, int level, const char *service)
 {
@@ -35,8 +31,6 @@ void log_open(int fd, int level, const char *service)
 	threshold = level;
 	owner = service;
 	lost = 0;
-	keeping = false;
-	kept_len = kept_lines = 0;
 }
 
 void log_count_lost(_Atomic uint64_t *counter)
@@ -216,13 +210,15 @@ void log_status(struct log_line *line, int status)
 }
 
 /* One record out: 0, or -1 if it was lost. */
-static int send_record(const char *record, size_t len)
+static int send_record(const struct log_line *line)
 {
-	struct iovec part[2] = {{(char *)(uintptr_t)(record + 1), len - 1}, {"\n", 1}};
+	struct iovec part[2] = {{(char *)(uintptr_t)(line->text + 1), line->len - 1},
+				{"\n", 1}};
 
 	if (channel < 0)
 		return writev(STDERR_FILENO, part, 2) < 0 ? -1 : 0;
-	return send(channel, record, len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -1 : 0;
+	return send(channel, line->text, line->len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -1
+										     : 0;
 }
 
 void log_report_lost(void)
@@ -235,7 +231,7 @@ void log_report_lost(void)
 	if (owner != NULL)
 		log_str(&line, "service", owner);
 	log_num(&line, "lines", (int64_t)lost);
-	if (send_record(line.text, line.len) == 0)
+	if (send_record(&line) == 0)
 		lost = 0;
 }
 
@@ -254,51 +250,19 @@ void log_usage(struct log_line *line, int64_t lived, const struct rusage *usage)
 	log_num(line, "maxrss-kib", usage->ru_maxrss);
 }
 
-/* One record of so many lines. */
-static void deliver(const char *record, size_t len, unsigned long lines)
-{
-	log_report_lost();
-	if (lost == 0 && send_record(record, len) == 0)
-		return;
-	lost += lines;
-	if (total != NULL)
-		*total += lines;
-}
-
-static void keep(const struct log_line *line)
-{
-	if (kept_len + 1 + line->len > sizeof(kept))
-		log_flush();
-	if (kept_len > 0)
-		kept[kept_len++] = '\n';
-	memcpy(kept + kept_len, line->text, line->len);
-	kept_len += line->len;
-	kept_lines++;
-}
-
 void log_end(struct log_line *line)
 {
 	int saved = errno;
 
-	if (line->len > 0 && keeping)
-		keep(line);
-	else if (line->len > 0)
-		deliver(line->text, line->len, 1);
-	errno = saved;
-}
-
-void log_keep(void)
-{
-	keeping = channel >= 0;
-}
-
-void log_flush(void)
-{
-	if (kept_len > 0)
-		deliver(kept, kept_len, kept_lines);
-	else
+	if (line->len > 0) {
 		log_report_lost();
-	kept_len = kept_lines = 0;
+		if (lost > 0 || send_record(line) < 0) {
+			lost++;
+			if (total != NULL)
+				(*total)++;
+		}
+	}
+	errno = saved;
 }
 
 void log_event(int level, const char *verb, ...)

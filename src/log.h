@@ -2,9 +2,9 @@
  * log.h: one line for each event, a verb and key=value pairs.
  *
  * A line is built in a struct log_line and leaves as one record: a byte with the level, then the
- * text; with log_keep() several leave as one, with newlines between them. Records go to the log
- * process (logger.h) and never block: what cannot be sent is counted, and the count is logged as
- * soon as something can be sent again. Until log_open() lines go to standard error.
+ * text. Records go to the log process (logger.h) and never block: what cannot be sent is counted,
+ * and the count is logged as soon as something can be sent again. Until log_open() lines go to
+ * standard error.
  */
 #ifndef UDSD_LOG_H
 #define UDSD_LOG_H
@@ -44,11 +44,6 @@ void log_usage(struct log_line *line, int64_t nsec, const struct rusage *usage);
 
 /* Sends the line. */
 void log_end(struct log_line *line);
-
-/* From now on lines are kept until log_flush(), which sends them as one record as far as they fit:
- * a record costs more than its bytes. */
-void log_keep(void);
-void log_flush(void);
 
 /* A whole line of key, value pairs of strings, ended by NULL. errno is kept. */
 void log_event(int level, const char *verb, ...) __attribute__((sentinel));

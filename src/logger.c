@@ -135,34 +135,25 @@ static void write_all(struct iovec *part, int n)
 	}
 }
 
-/* A record is a line, or several with newlines between them, each behind a digit for its level. */
+/* A record's text is at record + 1 and ends with a newline here. */
 static void emit(char (*records)[LOG_RECORD_MAX + 1], const size_t *lens, int n)
 {
 	struct iovec part[BATCH];
 	int parts = 0;
 
 	for (int i = 0; i < n; i++) {
-		char *end = records[i] + lens[i], *next;
+		char *text = records[i] + 1;
 
-		*end = '\n';
-		for (char *line = records[i]; line < end; line = next + 1) {
-			size_t len;
-
-			next = memchr(line, '\n', (size_t)(end - line) + 1);
-			len = (size_t)(next - line);
-			if (len < 2)
-				continue;
-			mask_controls(line + 1, len - 1);
-			if (use_syslog)
-				syslog(*line & LOG_PRIMASK, "%.*s", (int)len - 1,
-				       line + 1);
-			else
-				part[parts++] = (struct iovec){line + 1, len};
-			if (parts == BATCH) {
-				write_all(part, parts);
-				parts = 0;
-			}
+		if (lens[i] < 2)
+			continue;
+		mask_controls(text, lens[i] - 1);
+		if (use_syslog) {
+			syslog(records[i][0] & LOG_PRIMASK, "%.*s", (int)lens[i] - 1,
+			       text);
+			continue;
 		}
+		records[i][lens[i]] = '\n';
+		part[parts++] = (struct iovec){text, lens[i]};
 	}
 	write_all(part, parts);
 }

@@ -190,7 +190,6 @@ static void run(struct worker *w)
 		{.fd = w->relay != NULL ? STDERR_OUT : -1, .events = POLLIN},
 		{.fd = -1, .events = POLLIN}};
 
-	log_keep();
 	while (idle_until(w) > w->now) {
 		bool queued, polling = client_wanted(w);
 
@@ -221,7 +220,7 @@ static void run(struct worker *w)
 		go_on_finishing(w, queued);
 		w->counters->retry_at =
 			w->overload.delay > 0 ? overload_until(&w->overload) : 0;
-		log_flush();
+		log_report_lost();
 	}
 }
 
@@ -361,6 +360,5 @@ _Noreturn void worker_run(const struct worker_start *start)
 	run(&w);
 	if (w.relay != NULL)
 		relay_finish(w.relay);
-	log_flush();
 	_exit(0);
 }
