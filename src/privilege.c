@@ -131,8 +131,9 @@ int privilege_drop(const struct service *s, const char **step)
 static void signal_all(const pid_t *pids, size_t count, int signal, bool leaders)
 {
 	for (size_t i = 0; i < count; i++) {
-		(void)kill(-pids[i], signal);
-		if (leaders && getpgid(pids[i]) != pids[i]) /* it is in another group */
+		bool missed = kill(-pids[i], signal) < 0 || getpgid(pids[i]) != pids[i];
+
+		if (leaders && missed) /* it is in another group */
 			(void)kill(pids[i], signal);
 	}
 }

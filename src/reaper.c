@@ -75,12 +75,13 @@ static void end_group(struct worker *w, uint32_t conn, enum conn_state state)
 {
 	int64_t grace = w->service->kill_grace;
 	pid_t pid = w->table.conns[conn].pid;
+	int sig;
 
 	if (state == CONN_TERMINATED && grace == 0)
 		state = CONN_KILLED;
-	(void)kill(-pid, state == CONN_KILLED ? SIGKILL : SIGTERM);
-	if (getpgid(pid) != pid) /* it has left its group */
-		(void)kill(pid, state == CONN_KILLED ? SIGKILL : SIGTERM);
+	sig = state == CONN_KILLED ? SIGKILL : SIGTERM;
+	if (kill(-pid, sig) < 0 || getpgid(pid) != pid) /* it has left its group */
+		(void)kill(pid, sig);
 	table_move(&w->table, conn, state, w->now);
 }
 

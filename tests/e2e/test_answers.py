@@ -76,7 +76,7 @@ class Answers(Controlled):
 
     def test_one_that_was_stopped_goes_on(self):
         sup = self.serve_controlled(self.section("s"))
-        self.rewrite(self.controlled(self.section("s"), include=[self.slow_pattern(80 if SANITIZED else 300)]))
+        self.rewrite(self.controlled(self.section("s"), include=[self.slow_pattern(50 if SANITIZED else 120)]))
         run = self.spawn([UDSCTL, "-s", self.control, "reload"], stdout=subprocess.PIPE)
         self.config_child(sup)
         run.send_signal(signal.SIGSTOP)
