@@ -42,28 +42,28 @@ static void log_request(const struct request *r, const char *what)
 
 #define RECORDS_END "end\n" /* so that a reader knows that it has all */
 
-static void do_status(const struct request *r)
+static void answer_records(const struct request *r,
+			   void (*write)(FILE *out, const struct supervisor *sup,
+					 const char *name, int64_t now))
 {
 	FILE *out;
 
 	if (!control_begin_answer(r->client, &out))
 		return;
 	fputs("ok\n", out);
-	status_write(out, r->sup, r->service, r->now);
+	write(out, r->sup, r->service, r->now);
 	fputs(RECORDS_END, out);
 	control_end_answer(out);
 }
 
+static void do_status(const struct request *r)
+{
+	answer_records(r, status_write);
+}
+
 static void do_list(const struct request *r)
 {
-	FILE *out;
-
-	if (!control_begin_answer(r->client, &out))
-		return;
-	fputs("ok\n", out);
-	status_list(out, r->sup, r->service, r->now);
-	fputs(RECORDS_END, out);
-	control_end_answer(out);
+	answer_records(r, status_list);
 }
 
 /* Tells whoever has the connection in its hands to end it: its worker, whichever generation, or us.
