@@ -43,8 +43,9 @@ static void cut_names(char *names)
 	}
 }
 
-/* The names, whether they are in the environment or in a file; to be freed. NULL: there are none. */
-static char *read_names(const char *text)
+/* The names, whether they are in the environment or in one of `n` descriptors; to be freed. NULL: there
+ * are none. */
+static char *read_names(const char *text, long n)
 {
 	char *names = NULL;
 	struct stat st;
@@ -53,15 +54,15 @@ static char *read_names(const char *text)
 	if (text == NULL || strncmp(text, HANDOVER_LIST, strlen(HANDOVER_LIST)) != 0)
 		return text != NULL ? strdup(text) : NULL;
 	fd = (int)strtol(text + strlen(HANDOVER_LIST), NULL, 10);
-	if (fd >= HANDOVER_FIRST && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
-	    st.st_size < NAMES_MAX)
+	if (fd < HANDOVER_FIRST || fd >= HANDOVER_FIRST + n)
+		return NULL;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size < NAMES_MAX)
 		names = calloc(1, (size_t)st.st_size + 1);
 	if (names != NULL && pread(fd, names, (size_t)st.st_size, 0) != st.st_size) {
 		free(names);
 		names = NULL;
 	}
-	if (fd >= HANDOVER_FIRST)
-		close(fd);
+	close(fd);
 	return names;
 }
 
@@ -76,7 +77,7 @@ int handover_open(void)
 		handed.count = handed.items != NULL ? (size_t)n : 0;
 		handed.upgrade = names != NULL && strncmp(names, HANDOVER_LIST,
 							  strlen(HANDOVER_LIST)) == 0;
-		cut_names(read_names(names));
+		cut_names(read_names(names, n));
 	}
 	unsetenv("LISTEN_PID");
 	unsetenv("LISTEN_FDS");

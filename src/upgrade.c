@@ -197,8 +197,6 @@ static int pack_all(struct parcel *p, const struct supervisor *sup)
 	for (const struct unit *u = sup->units; u != NULL; u = u->next)
 		if (pack_unit(p, u) < 0)
 			return -1;
-	if (p->count <= HANDOVER_FIRST) /* none is nobody's */
-		p->count = HANDOVER_FIRST + 1;
 	return 0;
 }
 
@@ -209,7 +207,9 @@ static int write_names(struct parcel *p)
 	FILE *out;
 
 	p->list = memfd_create("udsd: names", 0);
-	out = p->list >= 0 ? fdopen(dup(p->list), "w") : NULL;
+	if (p->list < 0 || pack(p, p->list, GAP) < 0)
+		return -1;
+	out = fdopen(dup(p->list), "w");
 	if (out == NULL)
 		return -1;
 	for (int fd = HANDOVER_FIRST; fd < p->count; fd++)
