@@ -1,9 +1,9 @@
 /*
  * reaper.c: the end of connections: children that ended, and those whose time is up.
  *
- * A worker waits for the child that SIGCHLD names. Looking for any child costs more the more there
- * are, so it is done only when there are few, or some time after a SIGCHLD may have been merged
- * with another.
+ * While there are few children a worker waits for any. The more there are the more that costs, so
+ * then it waits for the child that SIGCHLD names, and looks for any only some time after a SIGCHLD
+ * may have been merged with another.
  */
 #include "reaper.h"
 
@@ -15,60 +15,103 @@
 #include <unistd.h>
 
 #define SWEEP_DELAY (250 * NSEC_PER_MSEC)
-#define SWEEP_AT_ONCE 16 /* so few children are looked through at once */
+#define FEW 16 /* so many children are looked through at once */
 
-/* A child has ended, and has not been waited for. Its group goes with it if we ended it: until it
- * is waited for the group's number cannot be another's. */
-static void bury(struct worker *w, pid_t pid)
+/* A child has ended and been waited for. */
+static void bury(struct worker *w, pid_t pid, int status, const struct rusage *usage)
 {
 	uint32_t conn = table_find(&w->table, pid);
 	struct slot *slot;
-	struct rusage usage;
-	int status;
 
-	if (conn != 0 && w->table.conns[conn].state != CONN_RUNNING)
-		(void)kill(-pid, SIGKILL);
-	if (wait4(pid, &status, WNOHANG, &usage) != pid || conn == 0)
+	if (conn == 0)
 		return;
 	slot = table_slot(&w->table, conn);
 	if (w->relay != NULL)
 		relay_end(w->relay, pid);
 	limit_give(w->limit, slot->uid);
-	slot_close(w->table.board, slot, w->service->name, status, &usage);
+	slot_close(w->table.board, slot, w->service->name, status, usage);
 	table_close(&w->table, conn);
 	w->active = w->now;
 }
 
-/* Finds ended children without their names. */
-void reaper_sweep(struct worker *w)
+/* Waits for this child, -1: for any, if it has ended. */
+static bool reap(struct worker *w, pid_t pid)
 {
-	siginfo_t info;
+	struct rusage usage;
+	int status;
 
-	w->sweep_at = CLOCK_NEVER;
-	for (;;) {
-		info.si_pid = 0;
-		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
-		    info.si_pid == 0)
-			return;
-		bury(w, info.si_pid);
-	}
+	pid = wait4(pid, &status, WNOHANG, &usage);
+	if (pid > 0)
+		bury(w, pid, status, &usage);
+	return pid > 0;
 }
 
-void reaper_read(struct worker *w)
+/* A child that has ended is about to be waited for. Its group goes with it if we ended it: until it
+ * is waited for the group's number cannot be another's. */
+static void end_rest(const struct worker *w, pid_t pid)
+{
+	uint32_t conn = table_find(&w->table, pid);
+
+	if (conn != 0 && w->table.conns[conn].state != CONN_RUNNING)
+		(void)kill(-pid, SIGKILL);
+}
+
+/* Whether we have ended a handler that is still there. */
+static bool is_ending(const struct worker *w)
+{
+	return w->table.queues[CONN_TERMINATED].first != 0 ||
+	       w->table.queues[CONN_KILLED].first != 0;
+}
+
+/* Waits for one of the children that have ended, without their names. */
+static bool reap_next(struct worker *w)
+{
+	siginfo_t info = {0};
+
+	if (!is_ending(w))
+		return reap(w, -1);
+	if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0)
+		return false;
+	end_rest(w, info.si_pid);
+	return reap(w, info.si_pid);
+}
+
+void reaper_sweep(struct worker *w)
+{
+	w->sweep_at = CLOCK_NEVER;
+	while (reap_next(w))
+		;
+}
+
+static void reap_named(struct worker *w)
 {
 	struct signalfd_siginfo info[16];
 	ssize_t n = read(SIGNALS, info, sizeof(info));
 
-	for (size_t i = 0; n > 0 && i < (size_t)n / sizeof(*info); i++)
-		if (info[i].ssi_code == CLD_EXITED || info[i].ssi_code == CLD_KILLED ||
-		    info[i].ssi_code == CLD_DUMPED)
-			bury(w, (pid_t)info[i].ssi_pid);
-	if (w->table.own == 0 && !w->takes_fds)
-		return;
-	if (w->table.own <= SWEEP_AT_ONCE)
-		reaper_sweep(w);
-	else if (w->sweep_at == CLOCK_NEVER)
+	for (size_t i = 0; n > 0 && i < (size_t)n / sizeof(*info); i++) {
+		pid_t pid = (pid_t)info[i].ssi_pid;
+
+		if (info[i].ssi_code != CLD_EXITED && info[i].ssi_code != CLD_KILLED &&
+		    info[i].ssi_code != CLD_DUMPED)
+			continue;
+		end_rest(w, pid);
+		(void)reap(w, pid);
+	}
+	if (w->sweep_at == CLOCK_NEVER)
 		w->sweep_at = w->now + SWEEP_DELAY;
+}
+
+void reaper_read(struct worker *w, bool busy)
+{
+	struct signalfd_siginfo info;
+
+	if (w->table.own > FEW) {
+		reap_named(w);
+		return;
+	}
+	if (!busy)
+		(void)!read(SIGNALS, &info, sizeof(info));
+	reaper_sweep(w);
 }
 
 static void end_group(struct worker *w, uint32_t conn, enum conn_state state)

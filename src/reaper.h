@@ -4,8 +4,10 @@
 
 #include "worker_state.h"
 
-/* Reads SIGCHLDs and waits for the children they name; logs, and frees their slots. */
-void reaper_read(struct worker *worker);
+/* SIGCHLD has come: waits for children that have ended, logs that, and frees their slots. If `busy`,
+ * there is more to do at once and the signal may be left where it is: while it is there the kernel
+ * makes no other one. */
+void reaper_read(struct worker *worker, bool busy);
 
 /* Waits for all children that have ended. */
 void reaper_sweep(struct worker *worker);

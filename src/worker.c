@@ -205,7 +205,7 @@ static void run(struct worker *w)
 		else if (w->relay != NULL && relay_due(w->relay) <= w->now)
 			relay_tick(w->relay, w->now);
 		if (fds[0].revents != 0)
-			reaper_read(w);
+			reaper_read(w, fds[3].revents != 0);
 		if (w->sweep_at <= w->now)
 			reaper_sweep(w);
 		if (fds[1].revents != 0)
