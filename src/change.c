@@ -265,7 +265,7 @@ static void swap_globals(struct plan *p)
 		sup->pidfile = p->pidfile;
 	}
 	if (old->syslog_facility != new->syslog_facility)
-		logger_set_facility(&sup->shared.log, new->syslog_facility);
+		logger_set_facility(&sup->shared.orders, new->syslog_facility);
 	log_open(sup->shared.log.in, new->log_level, NULL);
 	loaded_release(sup->loaded);
 	sup->loaded = loaded_hold(p->loaded);

@@ -3,21 +3,23 @@
  *
  * Invariant: no byte below 0x20, no 0x7f, no C1 control and nothing that is not UTF-8 gets into a
  * line through log_str() and log_bytes(); verbs and keys are the program's own constants.
- * No malloc: a line costs its bytes and one send(2).
+ * No malloc: a line costs its bytes and one write(2).
  */
 #include "log.h"
 
 #include "clock.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#define LINE_END (LOG_RECORD_MAX - 1)
+#define CHANNEL_BYTES (512 * 1024) /* some 4,000 lines; a pipe begins with 64 KiB */
 
 static int channel = -1;         /* where records go; -1: standard error */
 static int threshold = LOG_INFO; /* the highest level that is logged */
@@ -106,7 +108,7 @@ size_t log_escape(char *to, size_t size, const char *from, size_t len, int quote
 
 static void put(struct log_line *line, const char *s, size_t len)
 {
-	size_t room = sizeof(line->text) - line->len;
+	size_t room = LINE_END - line->len;
 
 	if (len > room)
 		len = room;
@@ -150,10 +152,9 @@ void log_bytes(struct log_line *line, const char *key, const char *value, size_t
 		return;
 	}
 	put(line, "\"", 1);
-	if (line->len + 1 < sizeof(line->text))
-		line->len +=
-			log_escape(line->text + line->len,
-				   sizeof(line->text) - line->len - 1, value, len, 1);
+	if (line->len + 1 < LINE_END)
+		line->len += log_escape(line->text + line->len, LINE_END - line->len - 1,
+					value, len, 1);
 	put(line, "\"", 1);
 }
 
@@ -209,16 +210,19 @@ void log_status(struct log_line *line, int status)
 	log_str(line, "status", text);
 }
 
-/* One record out: 0, or -1 if it was lost. */
-static int send_record(const struct log_line *line)
+/* One record out: 0, or -1 if it was lost. A channel that is full for the first time gets more room,
+ * if its user may still have some. */
+static int send_record(struct log_line *line)
 {
-	struct iovec part[2] = {{(char *)(uintptr_t)(line->text + 1), line->len - 1},
-				{"\n", 1}};
-
+	line->text[line->len] = '\n';
 	if (channel < 0)
-		return writev(STDERR_FILENO, part, 2) < 0 ? -1 : 0;
-	return send(channel, line->text, line->len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -1
-										     : 0;
+		return write(STDERR_FILENO, line->text + 1, line->len) < 0 ? -1 : 0;
+	if (write(channel, line->text, line->len + 1) >= 0)
+		return 0;
+	if (errno != EAGAIN || lost > 0 ||
+	    fcntl(channel, F_SETPIPE_SZ, CHANNEL_BYTES) < 0)
+		return -1;
+	return write(channel, line->text, line->len + 1) < 0 ? -1 : 0;
 }
 
 void log_report_lost(void)

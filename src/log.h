@@ -1,28 +1,30 @@
 /*
  * log.h: one line for each event, a verb and key=value pairs.
  *
- * A line is built in a struct log_line and leaves as one record: a byte with the level, then the
- * text. Records go to the log process (logger.h) and never block: what cannot be sent is counted,
+ * A line is built in a struct log_line and leaves as one record: a byte with the level, the text, a
+ * newline. Records go to the log process (logger.h) and never block: what cannot be sent is counted,
  * and the count is logged as soon as something can be sent again. Until log_open() lines go to
- * standard error.
+ * standard error. Whoever writes to a channel has SIGPIPE blocked, as all of udsd has.
  */
 #ifndef UDSD_LOG_H
 #define UDSD_LOG_H
 
+#include <limits.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/resource.h>
 #include <syslog.h>
 
 #define LOG_RECORD_MAX \
- 4608 /* bytes of a record with its level: 1 KiB of text, all escaped, fits */
+ PIPE_BUF /* bytes of a record: so many are written at once or not at all */
 
 struct log_line {
-	size_t len;                /* bytes used in text; 0: the level is not logged */
-	char text[LOG_RECORD_MAX]; /* the level, then the line, not terminated */
+	size_t len; /* bytes used in text; 0: the level is not logged */
+	char text
+		[LOG_RECORD_MAX]; /* the level, then the line; its last byte is for the newline */
 };
 
-/* Lines go to `fd`, one end of a SOCK_SEQPACKET pair (-1: standard error), up to `level`.
+/* Lines go to `fd`, a channel's end (logger.h; -1: standard error), up to `level`.
  * `service` names whose lines are dropped; NULL: the supervisor's own. Neither is copied. */
 void log_open(int fd, int level, const char *service);
 

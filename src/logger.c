@@ -18,30 +18,40 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#define LOOK_AWAY_MS 20 /* lets records gather */
-#define RETRY_MS 250    /* between looks for a syslogd that is missing */
-#define EVENTS 64       /* channels looked at in a turn */
-#define BATCH 32        /* records read at once */
-#define CHANNEL_BYTES (1024 * 1024)
-#define FACILITY_RECORD 'F' /* on the supervisor's channel, where a level would be */
-#define OWN_FD 3            /* the supervisor's channel, in the log process */
+#define LOOK_AWAY_MS 20  /* lets records gather */
+#define RETRY_MS 250     /* between looks for a syslogd that is missing */
+#define EVENTS 64        /* channels looked at in a turn */
+#define READ_BYTES 16384 /* records read at once, and written */
+#define FACILITY_ORDER 'F'
+
+enum {
+	ORDERS_FD = 3,
+	OWN_FD,
+	NEXT_FD
+}; /* in the log process: orders, the supervisor's lines */
 
 int log_channel_open(struct log_channel *c)
 {
-	const int size = CHANNEL_BYTES;
+	int fd[2];
+
+	if (pipe2(fd, O_CLOEXEC | O_NONBLOCK) < 0)
+		return -1;
+	*c = (struct log_channel){.in = fd[1], .out = fd[0]};
+	return 0;
+}
+
+int log_orders_open(struct log_channel *c)
+{
 	int fd[2];
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fd) < 0)
 		return -1;
 	*c = (struct log_channel){.in = fd[1], .out = fd[0]};
-	/* Root may have more than the system's usual room. */
-	if (setsockopt(c->in, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) < 0)
-		(void)setsockopt(c->in, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	return 0;
 }
 
@@ -54,7 +64,7 @@ void log_channel_close(struct log_channel *c)
 	c->in = c->out = -1;
 }
 
-void logger_add(const struct log_channel *own, struct log_channel *more)
+void logger_add(const struct log_channel *orders, struct log_channel *more)
 {
 	union {
 		struct cmsghdr head;
@@ -72,14 +82,14 @@ void logger_add(const struct log_channel *own, struct log_channel *more)
 	c->cmsg_len = CMSG_LEN(sizeof(int));
 	memcpy(CMSG_DATA(c), &more->out, sizeof(int));
 	if (!more->known)
-		more->known = sendmsg(own->in, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+		more->known = sendmsg(orders->in, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
 }
 
-void logger_set_facility(const struct log_channel *own, int facility)
+void logger_set_facility(const struct log_channel *orders, int facility)
 {
-	const char record[2] = {FACILITY_RECORD, (char)(facility >> 3)};
+	const char order[2] = {FACILITY_ORDER, (char)(facility >> 3)};
 
-	(void)send(own->in, record, sizeof(record), MSG_DONTWAIT | MSG_NOSIGNAL);
+	(void)send(orders->in, order, sizeof(order), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 /* The log process itself from here on. */
@@ -111,51 +121,41 @@ static void mask_controls(char *text, size_t len)
 			text[i] = '?';
 }
 
-static void write_all(struct iovec *part, int n)
+static void write_all(const char *text, size_t len)
 {
-	while (n > 0) {
-		ssize_t done = writev(STDERR_FILENO, part, n);
+	while (len > 0) {
+		ssize_t n = write(STDERR_FILENO, text, len);
 
-		if (done < 0 && errno == EAGAIN)
+		if (n < 0 && errno == EAGAIN)
 			(void)poll(&(struct pollfd){STDERR_FILENO, POLLOUT, 0}, 1, -1);
-		else if (done < 0 && errno != EINTR)
+		else if (n < 0 && errno != EINTR)
 			return;
-		while (done > 0 && n > 0) {
-			size_t step = (size_t)done < part->iov_len ? (size_t)done
-								   : part->iov_len;
-
-			part->iov_base = (char *)part->iov_base + step;
-			part->iov_len -= step;
-			done -= (ssize_t)step;
-			if (part->iov_len > 0)
-				break;
-			part++;
-			n--;
-		}
+		text += n > 0 ? n : 0;
+		len -= n > 0 ? (size_t)n : 0;
 	}
 }
 
-/* A record's text is at record + 1 and ends with a newline here. */
-static void emit(char (*records)[LOG_RECORD_MAX + 1], const size_t *lens, int n)
+/* Logs the whole records of a text, and has what is left at its beginning: the length of that. */
+static size_t emit(char *text, size_t len)
 {
-	struct iovec part[BATCH];
-	int parts = 0;
+	char *from = text, *to = text, *end;
+	size_t rest = len;
 
-	for (int i = 0; i < n; i++) {
-		char *text = records[i] + 1;
+	while ((end = memchr(from, '\n', rest)) != NULL) {
+		int n = (int)(end - from) - 1; /* without its level */
 
-		if (lens[i] < 2)
-			continue;
-		mask_controls(text, lens[i] - 1);
-		if (use_syslog) {
-			syslog(records[i][0] & LOG_PRIMASK, "%.*s", (int)lens[i] - 1,
-			       text);
-			continue;
-		}
-		records[i][lens[i]] = '\n';
-		part[parts++] = (struct iovec){text, lens[i]};
+		if (n > 0)
+			mask_controls(from + 1, (size_t)n);
+		if (n > 0 && use_syslog)
+			syslog(from[0] & LOG_PRIMASK, "%.*s", n, from + 1);
+		if (n > 0 && !use_syslog)
+			to = (char *)memmove(to, from + 1, (size_t)n + 1) + n + 1;
+		from = end + 1;
+		rest = len - (size_t)(from - text);
 	}
-	write_all(part, parts);
+	write_all(text, (size_t)(to - text));
+	memmove(text, from, rest);
+	return rest;
 }
 
 static void watch(int fd)
@@ -168,61 +168,60 @@ static void watch(int fd)
 		close(fd);
 }
 
-/* A descriptor that came with a record of the supervisor's is one more channel. */
-static bool take_channel(struct msghdr *msg)
+/* What the supervisor says to the log process itself. False at the end. */
+static bool take_order(void)
 {
-	struct cmsghdr *c = CMSG_FIRSTHDR(msg);
+	char order[2];
+	union {
+		struct cmsghdr head;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec part = {order, sizeof(order)};
+	struct msghdr msg = {.msg_iov = &part,
+			     .msg_iovlen = 1,
+			     .msg_control = &control,
+			     .msg_controllen = sizeof(control)};
+	ssize_t n = recvmsg(ORDERS_FD, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
 	int fd;
 
-	if (c == NULL || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-		return false;
-	memcpy(&fd, CMSG_DATA(c), sizeof(fd));
-	watch(fd);
-	return true;
+	if (c != NULL && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
+		memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+		watch(fd);
+	} else if (n == 2 && order[0] == FACILITY_ORDER && use_syslog) {
+		openlog("udsd", 0, order[1] << 3);
+	}
+	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR || errno == ENOMEM));
 }
 
-/* What the supervisor says to the log process itself is not a line. */
-static bool take_order(const char *record, size_t len)
+/* Logs what a channel has now, which is whole records; what comes meanwhile has its turn later. */
+static void drain(int fd)
 {
-	if (len != 2 || record[0] != FACILITY_RECORD)
-		return false;
-	if (use_syslog)
-		openlog("udsd", 0, record[1] << 3);
-	return true;
+	static char text[READ_BYTES];
+	size_t kept = 0;
+	int left = 0;
+
+	(void)ioctl(fd, FIONREAD, &left);
+	while (left > 0 && kept < sizeof(text)) {
+		size_t room = sizeof(text) - kept;
+		ssize_t n =
+			read(fd, text + kept, (size_t)left < room ? (size_t)left : room);
+
+		if (n <= 0)
+			return;
+		left -= (int)n;
+		kept = emit(text, kept + (size_t)n);
+	}
 }
 
-/* Reads and writes what one channel has. False at its end. */
-static bool drain(int fd)
+/* False at its end: the last writer has gone, and nothing is left. */
+static bool serve(const struct epoll_event *event)
 {
-	static char records[BATCH][LOG_RECORD_MAX + 1];
-	static char control[BATCH][CMSG_SPACE(sizeof(int))];
-	struct mmsghdr msgs[BATCH];
-	struct iovec part[BATCH];
-	size_t lens[BATCH];
-	int n;
-
-	do {
-		for (int i = 0; i < BATCH; i++) {
-			part[i] = (struct iovec){records[i], LOG_RECORD_MAX};
-			msgs[i].msg_hdr =
-				(struct msghdr){.msg_iov = &part[i], .msg_iovlen = 1};
-			if (fd == OWN_FD) {
-				msgs[i].msg_hdr.msg_control = control[i];
-				msgs[i].msg_hdr.msg_controllen = sizeof(control[i]);
-			}
-		}
-		n = recvmmsg(fd, msgs, BATCH, MSG_DONTWAIT | MSG_CMSG_CLOEXEC, NULL);
-		for (int i = 0; i < n; i++) {
-			lens[i] = msgs[i].msg_len;
-			if (lens[i] == 0)
-				return emit(records, lens, i), false;
-			if (fd == OWN_FD && (take_channel(&msgs[i].msg_hdr) ||
-					     take_order(records[i], lens[i])))
-				lens[i] = 0;
-		}
-		emit(records, lens, n);
-	} while (n == BATCH);
-	return n >= 0 || errno == EAGAIN || errno == EINTR || errno == ENOMEM;
+	if (event->data.fd == ORDERS_FD)
+		return take_order();
+	if (event->events & EPOLLIN)
+		drain(event->data.fd);
+	return (event->events & (EPOLLIN | EPOLLHUP)) != EPOLLHUP;
 }
 
 /* Waits for a syslogd that is missing: true when it is there, false when there is nobody left
@@ -247,6 +246,7 @@ static void run(void)
 {
 	struct epoll_event event[EVENTS];
 
+	watch(ORDERS_FD);
 	watch(OWN_FD);
 	while (live > 0) {
 		int n = epoll_wait(channels, event, EVENTS, -1);
@@ -254,7 +254,7 @@ static void run(void)
 		if (n > 0 && !wait_for_syslogd())
 			return;
 		for (int i = 0; i < n; i++) {
-			if (drain(event[i].data.fd))
+			if (serve(&event[i]))
 				continue;
 			close(event[i].data.fd);
 			live--;
@@ -263,14 +263,25 @@ static void run(void)
 	}
 }
 
-pid_t logger_start(const struct log_channel *own, bool to_syslog, int facility)
+/* Has these descriptors where they belong, and no others. */
+static int place(const struct log_channel *orders, const struct log_channel *own)
+{
+	int lines = fcntl(own->out, F_DUPFD_CLOEXEC, NEXT_FD);
+
+	if (lines < 0 || dup2(orders->out, ORDERS_FD) < 0 || dup2(lines, OWN_FD) < 0)
+		return -1;
+	return close_range(NEXT_FD, ~0U, 0);
+}
+
+pid_t logger_start(const struct log_channel *orders, const struct log_channel *own,
+		   bool to_syslog, int facility)
 {
 	pid_t pid = fork();
 
 	if (pid != 0)
 		return pid;
 	title_set("log");
-	if (dup2(own->out, OWN_FD) < 0 || close_range(OWN_FD + 1, ~0U, 0) < 0)
+	if (place(orders, own) < 0)
 		_exit(1);
 	use_syslog = to_syslog;
 	if (to_syslog) {

@@ -11,8 +11,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define RELAY_LINE_MAX 1024 /* bytes of a line; the rest is cut */
-#define RELAY_RATE 1000     /* lines a second of one service */
+#define RELAY_LINE_MAX \
+ 960 /* bytes of a line, the rest is cut: all escaped it fits a record */
+#define RELAY_RATE 1000 /* lines a second of one service */
 
 struct relay;
 

@@ -69,17 +69,17 @@ void supervisor_log_listen(const struct unit *u)
 /* Starts the log process with all channels that there are. */
 static void start_logger(struct supervisor *sup)
 {
-	struct log_channel *own = &sup->shared.log;
+	const struct log_channel *orders = &sup->shared.orders;
 
 	sup->logger_due = clock_now() + LOGGER_PAUSE;
-	sup->logger = logger_start(own, sup->options->to_syslog,
+	sup->logger = logger_start(orders, &sup->shared.log, sup->options->to_syslog,
 				   supervisor_config(sup)->syslog_facility);
 	if (sup->logger < 0)
 		sup->logger = 0;
 	for (struct unit *u = sup->units; sup->logger > 0 && u != NULL; u = u->next)
 		if (u->log.out >= 0) {
 			u->log.known = false;
-			logger_add(own, &u->log);
+			logger_add(orders, &u->log);
 		}
 }
 
@@ -98,6 +98,7 @@ static int open_all(struct supervisor *sup)
 	if (sup->shared.epoll < 0 ||
 	    epoll_ctl(sup->shared.epoll, EPOLL_CTL_ADD, sup->signals, &event) < 0 ||
 	    log_channel_open(&sup->shared.log) < 0 ||
+	    log_orders_open(&sup->shared.orders) < 0 ||
 	    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
 		return start_error(EX_OSERR, "start", strerror(errno));
 	(void)path_open(sup);
@@ -240,6 +241,7 @@ static void stop_logger(struct supervisor *sup)
 		log_channel_close(&u->log);
 	log_open(-1, LOG_ERR, NULL);
 	log_channel_close(&sup->shared.log);
+	log_channel_close(&sup->shared.orders);
 	while (sup->logger > 0 && waitpid(sup->logger, NULL, WNOHANG) == 0) {
 		struct epoll_event event;
 

@@ -141,7 +141,7 @@ static int equip(struct unit *u, const struct shared *shared)
 		return -1;
 	if (u->log.in < 0 && log_channel_open(&u->log) < 0)
 		return -1;
-	logger_add(&shared->log, &u->log); /* if that is full now: unit_tick() */
+	logger_add(&shared->orders, &u->log); /* if that is full now: unit_tick() */
 	if (u->service->stderr_kind == STDERR_SYSLOG && u->stderr_out < 0 && !u->former &&
 	    relay_pair(&u->stderr_in, &u->stderr_out) < 0)
 		return -1;
@@ -342,7 +342,7 @@ void unit_tick(struct unit *u, const struct shared *shared, int64_t now)
 	if (now >= u->retire_until)
 		unit_drained(u, shared, now);
 	if (u->log.in >= 0 && !u->log.known && now >= u->log_due) {
-		logger_add(&shared->log, &u->log);
+		logger_add(&shared->orders, &u->log);
 		u->log_due = now + LOG_RETRY;
 	}
 	unit_watch(u, shared, now);

@@ -73,8 +73,9 @@ struct unit {
 /* What all units share. */
 struct shared {
 	int epoll;
-	struct log_channel log; /* the supervisor's own */
-	struct rlimit nofile;   /* for handlers */
+	struct log_channel log;    /* the supervisor's own */
+	struct log_channel orders; /* to the log process */
+	struct rlimit nofile;      /* for handlers */
 };
 
 /* A unit without a socket, of a service that `loaded` holds; NULL: no memory. */

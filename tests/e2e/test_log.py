@@ -204,7 +204,7 @@ class ToSyslog(Case):
         self.visit(50)
         blocked = self.visit(400)
         self.assertLess(blocked, (reading + 0.5) * PATIENCE)
-        more = 1500  # more lines than a log channel holds
+        more = 4000  # more lines than a log channel holds
         self.visit(more)
         daemon.read()
         daemon.wait_events(1, "drop")

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 #define START (1000 * NSEC_PER_SEC)
@@ -118,13 +119,13 @@ static void test_lines(void **state)
 /* Bytes of a line, and how many of them are logged before the dots, if there are any. */
 static void test_long_lines(void **state)
 {
-	static const size_t lengths[] = {1023, 1024, 1025, 1028, 5000, 100000};
+	static const size_t lengths[] = {959, 960, 961, 964, 5000, 100000};
 	struct fixture *f = *state;
 	char *text = malloc(100002), expected[1200];
 
 	assert_non_null(text);
 	for (size_t i = 0; i < 2 * COUNT(lengths); i++) {
-		size_t len = lengths[i / 2], kept = len > 1024 ? 1024 : len;
+		size_t len = lengths[i / 2], kept = len > 960 ? 960 : len;
 		int at;
 
 		memset(text, 'x', len);
@@ -138,18 +139,18 @@ static void test_long_lines(void **state)
 		at = snprintf(expected, sizeof(expected),
 			      "6stderr service=s conn=1 pid=4000 text=");
 		snprintf(expected + at, sizeof(expected) - (size_t)at, "%.*s%s",
-			 (int)kept, text, len > 1024 ? "..." : "");
+			 (int)kept, text, len > 960 ? "..." : "");
 		assert_string_equal(capture_next(), expected);
 		assert_string_equal(capture_next(), "");
 	}
 	free(text);
 }
 
-/* 1 KiB that is all escaped still comes whole. */
+/* A line of that length that is all escaped still comes whole. */
 static void test_long_escaped(void **state)
 {
 	struct fixture *f = *state;
-	char text[1030];
+	char text[966];
 	const char *line;
 
 	memset(text, '\x01', sizeof(text));
@@ -158,8 +159,8 @@ static void test_long_escaped(void **state)
 	relay_read(f->relay, START);
 	line = capture_next();
 	assert_int_equal(strlen(line),
-			 strlen("6stderr service=s conn=1 pid=4000 text=\"\"") +
-				 4 * 1024 + 3);
+			 strlen("6stderr service=s conn=1 pid=4000 text=\"\"") + 4 * 960 +
+				 3);
 	assert_string_equal(line + strlen(line) - 8, "\\x01...\"");
 }
 
