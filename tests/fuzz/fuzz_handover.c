@@ -10,6 +10,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -37,21 +38,22 @@ static void make_masters(void)
 	records_open();
 }
 
-/* False: this text cannot be in an environment. */
+/* False: this text cannot be in an environment. (setenv(3) would never free what it copies.) */
 static bool hand_over(const uint8_t *data, size_t size)
 {
-	char text[4096], pid[16];
+	static char names[4096] = "LISTEN_FDNAMES=", count[] = "LISTEN_FDS=8", pid[32];
+	const size_t start = strlen("LISTEN_FDNAMES=");
 
-	if (size >= sizeof(text) || memchr(data, '\0', size) != NULL)
+	if (size >= sizeof(names) - start || memchr(data, '\0', size) != NULL)
 		return false;
-	memcpy(text, data, size);
-	text[size] = '\0';
+	memcpy(names + start, data, size);
+	names[start + size] = '\0';
 	for (int i = 0; i < COUNT; i++)
 		if (fcntl(MASTERS + i, F_GETFD) >= 0)
 			must(dup2(MASTERS + i, HANDOVER_FIRST + i) > 0);
-	snprintf(pid, sizeof(pid), "%d", getpid());
-	must(setenv("LISTEN_PID", pid, 1) == 0 && setenv("LISTEN_FDS", "8", 1) == 0);
-	must(setenv("LISTEN_FDNAMES", text, 1) == 0);
+	snprintf(pid, sizeof(pid), "LISTEN_PID=%d", getpid());
+	must(putenv(pid) == 0 && putenv(count) == 0);
+	must(putenv(names) == 0);
 	return true;
 }
 
