@@ -13,7 +13,6 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -116,19 +115,24 @@ static void put(struct log_line *line, const char *s, size_t len)
 	line->len += len;
 }
 
+static void put_text(struct log_line *line, const char *text)
+{
+	put(line, text, strlen(text));
+}
+
 void log_begin(struct log_line *line, int level, const char *verb)
 {
 	line->len = 0;
 	if (level > threshold)
 		return;
 	line->text[line->len++] = (char)('0' + level);
-	put(line, verb, strlen(verb));
+	put_text(line, verb);
 }
 
 static void put_key(struct log_line *line, const char *key)
 {
 	put(line, " ", 1);
-	put(line, key, strlen(key));
+	put_text(line, key);
 	put(line, "=", 1);
 }
 
@@ -164,22 +168,27 @@ void log_str(struct log_line *line, const char *key, const char *value)
 		log_bytes(line, key, value, strlen(value));
 }
 
-void log_num(struct log_line *line, const char *key, int64_t value)
+static void put_num(struct log_line *line, int64_t value)
 {
 	uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
 	char digits[21];
 	size_t at = sizeof(digits);
 
-	if (line->len == 0)
-		return;
 	do {
 		digits[--at] = (char)('0' + rest % 10);
 		rest /= 10;
 	} while (rest > 0);
 	if (value < 0)
 		digits[--at] = '-';
-	put_key(line, key);
 	put(line, digits + at, sizeof(digits) - at);
+}
+
+void log_num(struct log_line *line, const char *key, int64_t value)
+{
+	if (line->len == 0)
+		return;
+	put_key(line, key);
+	put_num(line, value);
 }
 
 void log_sec(struct log_line *line, const char *key, int64_t nsec)
@@ -197,17 +206,18 @@ void log_sec(struct log_line *line, const char *key, int64_t nsec)
 void log_status(struct log_line *line, int status)
 {
 	const char *name = WIFSIGNALED(status) ? sigabbrev_np(WTERMSIG(status)) : NULL;
-	char text[32];
 
+	if (line->len == 0)
+		return;
+	put_key(line, "status");
 	if (status == -1)
-		snprintf(text, sizeof(text), "unknown");
-	else if (WIFEXITED(status))
-		snprintf(text, sizeof(text), "exit:%d", WEXITSTATUS(status));
-	else if (name != NULL)
-		snprintf(text, sizeof(text), "signal:%s", name);
+		put_text(line, "unknown");
 	else
-		snprintf(text, sizeof(text), "signal:%d", WTERMSIG(status));
-	log_str(line, "status", text);
+		put_text(line, WIFEXITED(status) ? "exit:" : "signal:");
+	if (name != NULL)
+		put_text(line, name);
+	else if (status != -1)
+		put_num(line, WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
 }
 
 /* One record out: 0, or -1 if it was lost. A channel that is full for the first time gets more room,
