@@ -36,17 +36,26 @@ static inline void records_open(void)
  * call. */
 static inline const char *records_next(void)
 {
-	static char text[LOG_RECORD_MAX];
-	size_t n = 0;
+	static char text[16 * LOG_RECORD_MAX];
+	static size_t from, to;
+	char *record = text + from, *end = memchr(record, '\n', to - from);
+	ssize_t n;
 
-	while (n < sizeof(text) && read(records_out, text + n, 1) == 1 && text[n] != '\n')
-		n++;
-	if (n == 0)
-		return NULL;
-	must(n < sizeof(text));
-	text[n] = '\0';
-	must(strlen(text) == n && is_clean(text + 1, n - 1));
-	return text;
+	if (end == NULL) { /* writes are whole records, but reads are not */
+		to -= from;
+		memmove(text, record, to);
+		from = 0;
+		n = read(records_out, text + to, sizeof(text) - to);
+		if (n <= 0)
+			return NULL;
+		to += (size_t)n;
+		return records_next();
+	}
+	*end = '\0';
+	from = (size_t)(end + 1 - text);
+	must(end - record < LOG_RECORD_MAX && strlen(record) == (size_t)(end - record));
+	must(is_clean(record + 1, (size_t)(end - record) - 1));
+	return record;
 }
 
 #endif
