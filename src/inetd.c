@@ -6,6 +6,7 @@
 
 #include "handler.h"
 #include "log.h"
+#include "peer.h"
 #include "privilege.h"
 #include "title.h"
 
@@ -14,19 +15,21 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum { LISTENER = 3, LOG, FDS };
 
 /* Its user may stop this process: from before then it holds nothing of others. */
-static int place_descriptors(int listener, int log)
+static int place_descriptors(int *listener, int log)
 {
-	listener = fcntl(listener, F_DUPFD_CLOEXEC, FDS);
+	int from = fcntl(*listener, F_DUPFD_CLOEXEC, FDS);
+
 	log = fcntl(log, F_DUPFD_CLOEXEC, FDS);
-	if (listener < 0 || log < 0 || dup3(listener, LISTENER, O_CLOEXEC) < 0 ||
-	    dup3(log, LOG, O_CLOEXEC) < 0)
+	if (from < 0 || log < 0 || dup3(from, LISTENER, O_CLOEXEC) < 0)
 		return -1;
-	return close_range(FDS, ~0U, 0);
+	*listener = LISTENER;
+	return dup3(log, LOG, O_CLOEXEC) < 0 ? -1 : close_range(FDS, ~0U, 0);
 }
 
 /* Only returns if something fails: *step. */
@@ -51,19 +54,35 @@ static void become(const struct service *s, const struct rlimit *nofile, pid_t p
 	(void)handler_become(s, LISTENER, step);
 }
 
+/* The client who came sees the end, not who comes later. */
+static void refuse_next(const struct service *s, int listener)
+{
+	int fd = -1;
+
+	if (fcntl(listener, F_SETFL, O_RDWR | O_NONBLOCK) == 0)
+		fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	if (fd >= 0)
+		peer_refuse(fd, s->type, NULL);
+}
+
 pid_t inetd_start(const struct service *s, int listener, int log,
 		  const struct rlimit *nofile)
 {
 	pid_t parent = getpid(), pid = fork();
 	const char *step = "descriptors";
+	int saved;
 
 	if (pid != 0)
 		return pid;
-	if (place_descriptors(listener, log) < 0)
-		_exit(1);
-	log_open(LOG, s->log_level, s->name);
-	become(s, nofile, parent, &step);
+	log_open(log, s->log_level, s->name);
+	if (place_descriptors(&listener, log) == 0) {
+		log_open(LOG, s->log_level, s->name);
+		become(s, nofile, parent, &step);
+	}
+	saved = errno;
 	log_event(LOG_ERR, "fail", "service", s->name, "handler", s->handler[0], "step",
-		  step, "error", strerror(errno), NULL);
+		  step, "error", strerror(saved), NULL);
+	if (!handler_is_busy(saved)) /* else it waits for the next try */
+		refuse_next(s, listener);
 	_exit(1);
 }

@@ -215,19 +215,25 @@ class Life(Wait):
         self.assert_quick(started, 0.4)
 
     def test_one_that_cannot_be_executed_is_put_off(self):
+        """A client for each try sees the end of file, the others wait for the next."""
         for error, spoil in (("No such file or directory", os.unlink),
                              ("Permission denied", lambda path: os.chmod(path, 0o644))):
             with self.subTest(error=error):
                 sup = self.run_one()
                 server = self.path("server")
                 spoil(server)
-                sock = self.connect(sup.socket)
-                lines = sup.wait_events(3, "fail", handler=server, step="execute", error=error)
+                socks = [self.connect(sup.socket) for _ in range(3)]
+                socks[0].sendall(b"x" * 1000)
+                lines = sup.wait_events(2, "fail", handler=server, step="execute", error=error)
                 self.assertEqual(lines[0]["service"], "s")
+                for sock in socks[:2]:
+                    self.assert_end(sock)
+                os.replace(self.python("new", SERVER), server)
+                answer = socks[2].makefile("rb", 0).readline()
+                self.assertEqual(answer[:4], b"one " if len(sup.events("fail")) == 2 else b"")
+                self.hear(self.connect(sup.socket))
                 retries = [line["retry"] for line in sup.events("handler") if "retry" in line]
                 self.assertEqual(list(map(float, retries[:2])), [0.1, 0.2])
-                self.python("server", SERVER)
-                self.hear(sock)
 
     def test_one_that_never_accepts_does_not_keep_us_busy(self):
         sup = self.run_one(handler=["/bin/true"])
