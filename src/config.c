@@ -28,12 +28,12 @@ static void apply(struct config *c, struct service *s, const struct setting *set
 {
 	struct setter x = {.config = c, .service = s, .setting = setting, .text = ""};
 	const struct section *from = own;
-	unsigned line = section_texts(own, setting->name, &x.texts, &x.count);
+	unsigned line = section_texts(own, setting->name, &x.texts, &x.count, faults);
 	const char *error;
 
 	if (line == 0) {
 		from = defaults;
-		line = section_texts(defaults, setting->name, &x.texts, &x.count);
+		line = section_texts(defaults, setting->name, &x.texts, &x.count, faults);
 	}
 	if (x.count > 0)
 		x.text = x.texts[0];
@@ -148,7 +148,7 @@ static void add_includes(struct config *c, const struct section *top,
 {
 	const char **patterns;
 	size_t n;
-	unsigned line = section_texts(top, "include", &patterns, &n);
+	unsigned line = section_texts(top, "include", &patterns, &n, faults);
 
 	if (line == 0)
 		return;

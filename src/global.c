@@ -72,7 +72,7 @@ static void apply(struct config *c, const struct section *top, size_t i,
 {
 	const char **texts, *text, *error;
 	size_t n;
-	unsigned line = section_texts(top, globals[i].name, &texts, &n);
+	unsigned line = section_texts(top, globals[i].name, &texts, &n, faults);
 
 	if (line == 0)
 		return;
@@ -92,7 +92,7 @@ static void apply_allow(struct config *c, const struct section *top,
 	struct rule_list *list = &c->control.access.allow;
 	const char **texts, *text, *error;
 	size_t n;
-	unsigned line = section_texts(top, "control-allow", &texts, &n);
+	unsigned line = section_texts(top, "control-allow", &texts, &n, faults);
 
 	if (line == 0)
 		return;

@@ -290,6 +290,8 @@ static void walk_section(struct walk *w, const char *name, char *start, unsigned
 		if (memchr(w->start, '\\', w->len) != NULL)
 			bad(w, w->token_line, "a name with a backslash");
 		title = strndup(w->start, w->len);
+		if (title == NULL)
+			bad(w, line, "no memory left");
 		next(w);
 	}
 	if (!is(w, '{')) {

@@ -51,8 +51,10 @@ static void finish_user(struct config *c, struct service *s, bool root,
 	if (s->groups != NULL || !root)
 		return;
 	s->groups = calloc(s->account->ngroups + 1, sizeof(gid_t));
-	if (s->groups == NULL)
+	if (s->groups == NULL) {
+		fault_add(faults, s->at.file, s->at.line, "no memory left");
 		return;
+	}
 	s->ngroups = s->account->ngroups;
 	for (size_t i = 0; i < s->ngroups; i++)
 		s->groups[i] = s->account->groups[i];

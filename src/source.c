@@ -217,7 +217,7 @@ unsigned source_services(const struct source *src)
 }
 
 unsigned section_texts(const struct section *section, const char *name,
-		       const char ***texts, size_t *count)
+		       const char ***texts, size_t *count, struct faults *faults)
 {
 	unsigned line = 0;
 	cfg_opt_t *opt;
@@ -229,8 +229,10 @@ unsigned section_texts(const struct section *section, const char *name,
 	opt = cfg_getopt(section->parsed, name);
 	*count = opt != NULL ? cfg_opt_size(opt) : 0;
 	*texts = calloc(*count + 1, sizeof(**texts));
-	if (*texts == NULL)
+	if (*texts == NULL) {
+		fault_add(faults, section->source->path, line, "no memory left");
 		*count = 0;
+	}
 	for (size_t i = 0; i < *count; i++)
 		(*texts)[i] = cfg_opt_getnstr(opt, (unsigned)i);
 	return line;

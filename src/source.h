@@ -45,8 +45,9 @@ struct section source_service(const struct source *source, unsigned index);
 unsigned source_services(const struct source *source);
 
 /* The texts of an option: *texts is an array of *count, to be freed (but not what is in it).
- * Returns the line where it stands, 0 if it does not; then nothing is to be freed. */
+ * Returns the line where it stands, 0 if it does not; then nothing is to be freed. Without memory
+ * there are none, and a fault. */
 unsigned section_texts(const struct section *section, const char *name,
-		       const char ***texts, size_t *count);
+		       const char ***texts, size_t *count, struct faults *faults);
 
 #endif
