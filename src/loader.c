@@ -48,6 +48,8 @@ struct config *loader_load(const struct load_source *source, struct faults *faul
 		text = command_config(source->options, source->count, source->command);
 		if (text != NULL)
 			c = config_parse(text, faults);
+		else
+			fault_add(faults, NULL, 0, "no memory left");
 	}
 	if (c != NULL)
 		override(c, source);

@@ -14,6 +14,7 @@
 #include <grp.h>
 #include <limits.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -65,6 +66,13 @@ static _Noreturn void usage(const char *problem, const char *what)
 	fprintf(stderr, "udsd: %s%s%s\n%s", problem, what != NULL ? ": " : "",
 		what != NULL ? what : "", usage_text);
 	exit(EX_USAGE);
+}
+
+/* The system has refused something: says so, and is the exit status. */
+static int no_start(const char *what)
+{
+	fprintf(stderr, "udsd: %s: %s\n", what, strerror(errno));
+	return EX_OSERR;
 }
 
 static void add_option(struct arguments *a, char *text)
@@ -137,7 +145,7 @@ static void parse_arguments(struct arguments *a, int argc, char **argv)
 	*a = (struct arguments){.source = {.log_level = -1}};
 	a->source.options = calloc((size_t)argc, sizeof(char *));
 	if (a->source.options == NULL)
-		exit(EX_OSERR);
+		exit(no_start("arguments"));
 	while ((c = getopt_long(argc, argv, "+c:fstp:l:o:hV", longs, NULL)) != -1)
 		take_argument(a, c);
 	if (optind == argc - 1)
@@ -164,10 +172,8 @@ static void open_standard(void)
 	do {
 		fd = open("/dev/null", O_RDWR);
 	} while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd < 0 || close_range((unsigned)first, ~0U, 0) < 0) {
-		fprintf(stderr, "udsd: descriptors: %s\n", strerror(errno));
-		exit(EX_OSERR);
-	}
+	if (fd < 0 || close_range((unsigned)first, ~0U, 0) < 0)
+		exit(no_start("descriptors"));
 	(void)close(fd); /* it may be among what was handed over */
 }
 
@@ -188,28 +194,40 @@ static void print_faults(const char *warnings, const char *errors)
 		errors != NULL ? errors : "");
 }
 
-/* Loads in a process of its own, as a reload does. NULL: it was told why. */
-static struct loaded *load(const struct load_source *source)
+/* What an exit status says of a load that has failed: only a config that was read is to blame. */
+static int load_status(const struct loader *loader, int status)
 {
-	struct loaded *loaded = NULL;
+	bool full = WIFEXITED(status) && WEXITSTATUS(status) == ARENA_FULL;
+
+	return *loader->error == '\0' || full ? EX_CONFIG : EX_OSERR;
+}
+
+/* Loads in a process of its own, as a reload does. 0, or an exit status: it was told why. */
+static int load(const struct load_source *source, struct loaded **loaded)
+{
 	struct loader loader;
 	int status;
+	pid_t pid;
 
-	if (loader_start(&loader, source) < 0) {
-		fprintf(stderr, "udsd: %s\n", strerror(errno));
-		return NULL;
+	if (loader_start(&loader, source) < 0)
+		return no_start("load the config");
+	do {
+		pid = waitpid(loader.pid, &status, 0);
+	} while (pid < 0 && errno == EINTR);
+	if (pid < 0) {
+		loader_close(&loader);
+		return no_start("load the config");
 	}
-	while (waitpid(loader.pid, &status, 0) < 0 && errno == EINTR)
-		;
-	loaded = loader_take(&loader, status);
-	if (loaded != NULL)
-		print_faults(loaded_warnings(loaded), NULL);
+	*loaded = loader_take(&loader, status);
+	if (*loaded != NULL)
+		print_faults(loaded_warnings(*loaded), NULL);
 	else
 		print_faults(NULL, loader_errors(&loader));
 	if (*loader.error != '\0')
 		fprintf(stderr, "udsd: %s\n", loader.error);
+	status = *loaded != NULL ? 0 : load_status(&loader, status);
 	loader_close(&loader);
-	return loaded;
+	return status;
 }
 
 /* The name of an id, or its number. */
@@ -258,6 +276,7 @@ static int wait_for_daemon(int fd, pid_t pid)
 {
 	char byte;
 	int status;
+	pid_t ended;
 	ssize_t n;
 
 	do {
@@ -265,8 +284,11 @@ static int wait_for_daemon(int fd, pid_t pid)
 	} while (n < 0 && errno == EINTR);
 	if (n == 1)
 		return 0;
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
+	do {
+		ended = waitpid(pid, &status, 0);
+	} while (ended < 0 && errno == EINTR);
+	if (ended < 0)
+		return no_start("wait for the daemon");
 	return WIFEXITED(status) ? WEXITSTATUS(status) : EX_OSERR;
 }
 
@@ -276,10 +298,8 @@ static int become_daemon(void)
 	int fd[2];
 	pid_t pid;
 
-	if (pipe2(fd, O_CLOEXEC) < 0 || (pid = fork()) < 0) {
-		fprintf(stderr, "udsd: %s\n", strerror(errno));
-		exit(EX_OSERR);
-	}
+	if (pipe2(fd, O_CLOEXEC) < 0 || (pid = fork()) < 0)
+		exit(no_start("become a daemon"));
 	if (pid > 0) {
 		close(fd[1]);
 		_exit(wait_for_daemon(fd[0],
@@ -363,15 +383,13 @@ static int serve(struct loaded *loaded, const struct arguments *args, int argc)
 	};
 	int status = EX_OSERR;
 
-	if (options.argv == NULL) {
-		fprintf(stderr, "udsd: /proc/self/exe: %s\n", strerror(errno));
-		return EX_OSERR;
-	}
+	if (options.argv == NULL)
+		return no_start("/proc/self/exe");
 	if (!args->foreground)
 		options.ready_fd = become_daemon();
 	title_set(NULL);
 	if (leave_standard() < 0)
-		fprintf(stderr, "udsd: /dev/null: %s\n", strerror(errno));
+		(void)no_start("/dev/null");
 	else
 		status = supervisor_run(loaded, &options);
 	free(options.argv);
@@ -381,19 +399,20 @@ static int serve(struct loaded *loaded, const struct arguments *args, int argc)
 int main(int argc, char **argv)
 {
 	static struct arguments args;
-	struct loaded *loaded;
+	struct loaded *loaded = NULL;
 	int status;
 
 	open_standard();
+	(void)signal(SIGCHLD, SIG_DFL); /* where it is ignored no end is told */
 	if (title_init(argc, &argv) < 0)
-		return EX_OSERR;
+		return no_start("arguments");
 	parse_arguments(&args, argc, argv);
 	make_absolute(&args.source);
 	if (args.test)
 		return test(&args.source);
-	loaded = load(&args.source);
-	if (loaded == NULL)
-		return EX_CONFIG;
+	status = load(&args.source, &loaded);
+	if (status != 0)
+		return status;
 	args.foreground = args.foreground || args.source.command != NULL;
 	status = serve(loaded, &args, argc);
 	free(args.source.options);
