@@ -194,6 +194,15 @@ static void print_faults(const char *warnings, const char *errors)
 		errors != NULL ? errors : "");
 }
 
+static pid_t wait_for(pid_t pid, int *status)
+{
+	pid_t ended;
+
+	while ((ended = waitpid(pid, status, 0)) < 0 && errno == EINTR)
+		;
+	return ended;
+}
+
 /* What an exit status says of a load that has failed: only a config that was read is to blame. */
 static int load_status(const struct loader *loader, int status)
 {
@@ -207,14 +216,8 @@ static int load(const struct load_source *source, struct loaded **loaded)
 {
 	struct loader loader;
 	int status;
-	pid_t pid;
 
-	if (loader_start(&loader, source) < 0)
-		return no_start("load the config");
-	do {
-		pid = waitpid(loader.pid, &status, 0);
-	} while (pid < 0 && errno == EINTR);
-	if (pid < 0) {
+	if (loader_start(&loader, source) < 0 || wait_for(loader.pid, &status) < 0) {
 		loader_close(&loader);
 		return no_start("load the config");
 	}
@@ -276,18 +279,15 @@ static int wait_for_daemon(int fd, pid_t pid)
 {
 	char byte;
 	int status;
-	pid_t ended;
 	ssize_t n;
 
-	do {
-		n = read(fd, &byte, 1);
-	} while (n < 0 && errno == EINTR);
+	while ((n = read(fd, &byte, 1)) < 0 && errno == EINTR)
+		;
 	if (n == 1)
 		return 0;
-	do {
-		ended = waitpid(pid, &status, 0);
-	} while (ended < 0 && errno == EINTR);
-	if (ended < 0)
+	if (n < 0)
+		(void)kill(pid, SIGTERM); /* it would serve, and nobody be told */
+	if (wait_for(pid, &status) < 0 || n < 0)
 		return no_start("wait for the daemon");
 	return WIFEXITED(status) ? WEXITSTATUS(status) : EX_OSERR;
 }

@@ -271,23 +271,25 @@ static void close_all(struct supervisor *sup)
 	close(sup->signals);
 }
 
-/* From here on the daemon has nothing to do with its caller's terminal. */
-static void say_ready(struct supervisor *sup)
+/* From here on the daemon has nothing to do with its caller's terminal. One that cannot say that it
+ * is ready would be waited for for ever; where nobody waits any more (EPIPE) it goes on. */
+static int say_ready(struct supervisor *sup)
 {
 	int fd = sup->options->ready_fd;
 
 	notify_ready(supervisor_listening(sup), supervisor_config(sup)->count);
 	notify_store(sup->units);
 	if (fd < 0)
-		return;
+		return 0;
+	if (write(fd, "", 1) < 0 && errno != EPIPE)
+		return start_error(EX_OSERR, "tell of the start", strerror(errno));
 	(void)dup2(STDIN_FILENO, STDERR_FILENO);
-	if (write(fd, "", 1) < 0)
-		log_event(LOG_WARNING, "start", "error", strerror(errno), NULL);
 	close(fd);
+	return 0;
 }
 
 /* All sockets are open: what else it takes to serve. */
-static void begin(struct supervisor *sup)
+static int begin(struct supervisor *sup)
 {
 	int64_t now = clock_now();
 
@@ -300,7 +302,7 @@ static void begin(struct supervisor *sup)
 	path_look_soon(sup, now);
 	for (struct unit *u = sup->units; u != NULL; u = u->next)
 		unit_watch(u, &sup->shared, now);
-	say_ready(sup);
+	return say_ready(sup);
 }
 
 int supervisor_run(struct loaded *config, const struct supervisor_options *options)
@@ -326,8 +328,9 @@ int supervisor_run(struct loaded *config, const struct supervisor_options *optio
 	if (sup.signals < 0)
 		return start_error(EX_OSERR, "start", strerror(errno));
 	status = open_all(&sup);
+	if (status == 0)
+		status = begin(&sup);
 	if (status == 0) {
-		begin(&sup);
 		run(&sup);
 		notify_tick(sup.units, clock_now());
 		stop_logger(&sup);
