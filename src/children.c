@@ -12,6 +12,7 @@
 #include "upgrade.h"
 #include "worker.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -122,8 +123,9 @@ bool children_reap(struct supervisor *sup, int64_t now)
 		struct unit *u;
 
 		info.si_pid = 0;
-		if (waitid(P_ALL, 0, &info, WEXITED | WSTOPPED | WNOHANG | WNOWAIT) < 0 ||
-		    info.si_pid == 0)
+		if (waitid(P_ALL, 0, &info, WEXITED | WSTOPPED | WNOHANG | WNOWAIT) < 0)
+			return errno == EINTR;
+		if (info.si_pid == 0)
 			return false;
 		u = unit_of_worker(sup, info.si_pid);
 		if (u != NULL || is_helper(sup, info.si_pid)) {
