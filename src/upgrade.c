@@ -204,18 +204,14 @@ static int pack_all(struct parcel *p, const struct supervisor *sup)
  * too long for the kernel. 0, or -1 and errno. */
 static int write_names(struct parcel *p)
 {
-	FILE *out;
-
 	p->list = memfd_create("udsd: names", 0);
 	if (p->list < 0 || pack(p, p->list, GAP) < 0)
 		return -1;
-	out = fdopen(dup(p->list), "w");
-	if (out == NULL)
-		return -1;
 	for (int fd = HANDOVER_FIRST; fd < p->count; fd++)
-		fprintf(out, "%s:",
-			p->names != NULL && p->names[fd] != NULL ? p->names[fd] : GAP);
-	return fclose(out);
+		if (dprintf(p->list, "%s:", p->names[fd] != NULL ? p->names[fd] : GAP) <
+		    0)
+			return -1;
+	return 0;
 }
 
 /* Writes the environment. 0, or -1 and errno. */
