@@ -259,13 +259,13 @@ def build_c(source, output, *options):
 # Faults ------------------------------------------------------------------------------
 
 with open(os.path.join(os.path.dirname(SHIM), "faultcalls.h"), encoding="ascii") as calls:
-    CALLS = [None] + re.findall(r"^CALL\((\w+)", calls.read(), re.M)
-ROLES = ("supervisor", "child", "log", "worker")
+    CALLS = [None] + re.findall(r"^(?:CALL|MAKE|OTHER)\((\w+)", calls.read(), re.M)
+ROLES = ("supervisor", "child", "log", "config", "control", "worker")
 SITES = 1000
-HEAD = struct.Struct("8IQ")     # as struct control in faultshim.c
-SITE = struct.Struct("2IQ")
+HEAD = struct.Struct("10IQ")    # as struct control in faultshim.c
+SITE = struct.Struct("4IQ")
 
-Site = collections.namedtuple("Site", "call role offset")
+Site = collections.namedtuple("Site", "call role offset hits")
 
 
 class Faults:
@@ -307,26 +307,26 @@ class Faults:
 
     def begin(self, call, error):
         """From now on the call fails everywhere."""
-        self._write(4, CALLS.index(call), error, 0, 0, 0)
+        self._write(4, CALLS.index(call), error, 0, 1, 0, 0)
 
-    def begin_at(self, site, error, once=True):
-        """From now on the call at this site fails, or only the next time."""
-        self._write(4, 0)
-        self._write(32, site.offset & 0xffffffff, site.offset >> 32)
-        self._write(4, CALLS.index(site.call), error, 0, int(once), ROLES.index(site.role) + 1)
+    def begin_at(self, site, error, first=1, last=1):
+        """Of the next times that the call is made at this site these fail."""
+        self.end()
+        self._write(HEAD.size - 8, site.offset & 0xffffffff, site.offset >> 32)
+        self._write(4, CALLS.index(site.call), error, 0, first, last, ROLES.index(site.role) + 1)
 
     def end(self):
-        self._write(4, 0, 0, 0, 0, 0)
-        self._write(32, 0, 0)
+        self._write(4, 0, 0, 0, 0, 0, 0)
+        self._write(HEAD.size - 8, 0, 0)
 
     def record(self, on):
         """Whether the sites that are passed are written down, from none on."""
-        self._write(24, int(on), *([0] if on else []))
+        self._write(28, int(on), *([0] if on else []))
 
     def sites(self):
         """Those that were written down."""
-        count = self._read()[7]
+        count = self._read()[8]
         with open(self.control, "rb") as file:
             data = file.read()[HEAD.size : HEAD.size + min(count, SITES) * SITE.size]
-        return sorted({Site(CALLS[call], ROLES[role], offset)
-                       for call, role, offset in SITE.iter_unpack(data) if offset})
+        return sorted({Site(CALLS[call], ROLES[role], offset, hits)
+                       for call, role, hits, _, offset in SITE.iter_unpack(data) if offset})
