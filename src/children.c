@@ -114,6 +114,16 @@ static void take_other(struct supervisor *sup, pid_t pid, bool fresh, int64_t no
 		(void)waitpid(pid, NULL, WNOHANG | WUNTRACED);
 }
 
+void children_adopt(struct supervisor *sup, int64_t now)
+{
+	for (struct unit *u = sup->units; u != NULL; u = u->next) {
+		if (now < u->adopt_due)
+			continue;
+		orphan_adopt(u, 0, children_is_ours, sup);
+		stop_orphans(sup, now);
+	}
+}
+
 bool children_reap(struct supervisor *sup, int64_t now)
 {
 	siginfo_t info;

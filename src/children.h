@@ -11,4 +11,7 @@ bool children_is_ours(const void *supervisor, pid_t pid);
  * may be more. */
 bool children_reap(struct supervisor *sup, int64_t now);
 
+/* Takes over dead workers' handlers for whom there was no memory. */
+void children_adopt(struct supervisor *sup, int64_t now);
+
 #endif

@@ -159,5 +159,6 @@ void unit_supersede(struct unit *u, const struct shared *shared, int64_t now)
 bool unit_is_spent(const struct unit *u)
 {
 	return u->former && u->worker == 0 && u->orphans == 0 && u->awaits == 0 &&
-	       u->listener.fd < 0 && u->stderr_out < 0 && (u->log.in < 0 || u->log.known);
+	       u->listener.fd < 0 && u->stderr_out < 0 && u->adopt_due == CLOCK_NEVER &&
+	       (u->log.in < 0 || u->log.known);
 }

@@ -14,6 +14,7 @@
 
 #define KILL_AGAIN NSEC_PER_SEC
 #define SEND_AGAIN (100 * NSEC_PER_MSEC) /* when there was no process for it */
+#define ADOPT_AGAIN (100 * NSEC_PER_MSEC)
 
 struct orphan {
 	struct unit *unit;
@@ -69,8 +70,10 @@ static void add(struct unit *u, struct slot *slot, pid_t pid)
 	struct orphan *more = reallocarray(orphans, count + 1, sizeof(*more));
 	int64_t life = u->service->max_lifetime;
 
-	if (more == NULL)
-		return; /* its slot stays taken: it counts, but nobody will tell its end */
+	if (more == NULL) { /* its slot stays taken until then */
+		u->adopt_due = clock_now() + ADOPT_AGAIN;
+		return;
+	}
 	orphans = more;
 	orphans[count++] = (struct orphan){
 		.unit = u,
@@ -86,6 +89,8 @@ void orphan_adopt(struct unit *u, pid_t worker, orphan_is_ours *is_ours, const v
 {
 	uint32_t high = u->board != NULL ? scoreboard_high(u->board->map) : 0;
 
+	if (worker == 0)
+		u->adopt_due = CLOCK_NEVER;
 	for (uint32_t i = 0; i < high; i++) {
 		struct slot *slot = &u->board->map->slots[i];
 		pid_t pid = atomic_load(&slot->pid);

@@ -14,7 +14,8 @@
 typedef bool orphan_is_ours(const void *arg, pid_t pid);
 
 /* A worker of the unit has died: takes over its live handlers and frees its reserved slots. worker 0:
- * those of all workers that are not ours any more. */
+ * those of all workers that are not ours any more. Where there is no memory for one, unit->adopt_due
+ * says when to call it again, with 0. */
 void orphan_adopt(struct unit *unit, pid_t worker, orphan_is_ours *is_ours,
 		  const void *arg);
 

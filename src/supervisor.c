@@ -159,6 +159,7 @@ static void sweep(struct supervisor *sup)
 static void tick(struct supervisor *sup, int64_t now)
 {
 	sup->unreaped = sup->unreaped && children_reap(sup, now);
+	children_adopt(sup, now);
 	for (struct unit *u = sup->units; u != NULL; u = u->next)
 		if (unit_due(u) <= now)
 			unit_tick(u, &sup->shared, now);

@@ -75,6 +75,7 @@ struct unit *unit_new(struct loaded *loaded, const struct service *service)
 		.channel = -1,
 		.kill_at = CLOCK_NEVER,
 		.answer_due = CLOCK_NEVER,
+		.adopt_due = CLOCK_NEVER,
 		.retire_until = CLOCK_NEVER,
 		.on_listener = {.kind = WATCH_LISTENER, .unit = u},
 		.on_stderr = {.kind = WATCH_STDERR, .unit = u},
@@ -324,7 +325,7 @@ int64_t unit_due(const struct unit *u)
 {
 	int64_t due = clock_min(u->answer_due, u->retire_until);
 
-	due = clock_min(due, u->kill_at);
+	due = clock_min(due, clock_min(u->kill_at, u->adopt_due));
 	if ((wants_clients(u) && !u->on_listener.on) ||
 	    (wants_lines(u) && !u->on_stderr.on))
 		due = clock_min(due, overload_until(&u->overload));

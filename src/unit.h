@@ -64,6 +64,7 @@ struct unit {
 	int64_t retire_until; /* when those who are queued are given up */
 	unsigned number;      /* at an upgrade, so that its descriptors find together */
 	size_t orphans;       /* handlers of its dead workers (orphan.h) */
+	int64_t adopt_due;    /* when to look again for those that found no memory */
 	enum listener_state seen; /* of the path, when last looked at */
 	bool shut;                /* somebody has shut the listening socket down */
 	struct overload overload; /* when to start the next worker */

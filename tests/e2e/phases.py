@@ -136,6 +136,8 @@ class Sweep(Case):
             wait_for(lambda name=name, wanted=wanted: visit(self.path(name), b"x") == wanted, 3,
                      name + " to serve")
         self.rest()
+        wait_for(lambda: set(re.findall(rb" live=(\d+)", visit(self.control, b"status\n"))) == {b"0"},
+                 SOON, "no connection to count as live")
         wait_for(lambda: self.belongings() == self.have, SOON,
                  "%s to be %s" % (self.belongings(), self.have))
 

@@ -13,7 +13,7 @@ FOUND = re.compile(
     "copy_vector|walk_section|section_texts|finish_user)|daemon: .*(read|write): EIO|"
     "connection: .*(drain@.*ENOMEM|children_reap.*EINTR)|wait: .*place_descriptors.*EMFILE|"
     "reload: .*(unit_order.*EAGAIN|obey.*ENOMEM|unit_answer.*ENOMEM)|stop: .*refuse_next.*EMFILE|"
-    "upgrade: .*write_names")
+    "upgrade: .*write_names|death: .*add@orphan")
 
 
 def is_chosen(number, runner, trial):
