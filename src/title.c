@@ -27,6 +27,8 @@ static char **copy_vector(char **from, char **end)
 			*end += strlen(from[i]) + 1;
 		to[i] = strdup(from[i]);
 		if (to[i] == NULL) {
+			while (i > 0)
+				free(to[--i]);
 			free(to);
 			return NULL;
 		}
