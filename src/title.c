@@ -39,7 +39,8 @@ static char **copy_vector(char **from, char **end)
 int title_init(int argc, char ***argvp)
 {
 	char *end = argc > 0 ? **argvp : NULL;
-	static char **argv, **env; /* live as long as the process */
+	/* live as long as the process; used: for those who look for lost memory */
+	static char **argv __attribute__((used)), **env __attribute__((used));
 
 	place = end;
 	argv = copy_vector(*argvp, &end);
