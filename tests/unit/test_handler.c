@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -283,14 +284,7 @@ static const struct start starts[] = {
 	 NULL,
 	 "stderr",
 	 ENOENT},
-	{"/bin/sh",
-	 "ulimit -n",
-	 0,
-	 NULL,
-	 {RLIMIT_NOFILE, "limit-nofile", 77},
-	 "77\n",
-	 NULL,
-	 0},
+	{"/bin/sh", "ulimit -t", 0, NULL, {RLIMIT_CPU, "limit-cpu", 77}, "77\n", NULL, 0},
 	{"/bin/true",
 	 NULL,
 	 0,
@@ -304,14 +298,34 @@ static const struct start starts[] = {
 	{"/", NULL, 0, NULL, {0}, NULL, "execute", EACCES},
 };
 
+static int set_true(void *arg)
+{
+	*(volatile bool *)arg = true;
+	return 0;
+}
+
+/* Whether a child can tell by memory why it failed. Under valgrind it cannot: there it has a copy. */
+static bool child_shares_memory(void)
+{
+	static char stack[65536];
+	volatile bool shared = false;
+	pid_t pid = clone(set_true, stack + sizeof(stack),
+			  CLONE_VM | CLONE_VFORK | SIGCHLD, (void *)(uintptr_t)&shared);
+
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	return shared;
+}
+
 static void test_start(void **state)
 {
+	bool shared = child_shares_memory();
 	char text[64] = "";
 	FILE *f;
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(starts); i++)
-		try_start(&starts[i]);
+		if (shared || starts[i].output != NULL)
+			try_start(&starts[i]);
 	f = fopen(scratch_path("err"), "r");
 	assert_non_null(f);
 	assert_int_equal(fread(text, 1, sizeof(text) - 1, f), 9);
