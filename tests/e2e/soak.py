@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Long runs under load: nothing is lost, nothing is left, nothing grows. Prints what was measured.
+"""Long runs under load: nothing is lost, nothing is left, nothing grows. Prints what was measured:
+for connections alone also the zombies, and what each process has at a tenth of them and at the end.
 
 make soak runs all with large numbers; test_chaos.py runs the same with small ones. As a program:
 soak.py [NAME=NUMBER]... with the names of NUMBERS.
@@ -13,11 +14,11 @@ import sys
 import time
 
 import proc
-from harness import ECHO, PATIENCE, UDSD, Case, complete, parse_line, service, wait_for
+from harness import ECHO, PATIENCE, SANITIZED, UDSD, Case, complete, parse_line, service, wait_for
 from more import Child, name_of
 
 NUMBERS = {
-    "connects": 100000,                         # at least so many, by `clients` processes
+    "connects": 1000000,                        # at least so many, by `clients` processes
     "clients": 4,
     "reloads": 1000,
     "upgrades": 100,
@@ -25,7 +26,8 @@ NUMBERS = {
     "stops": 10000,
     "services": 1000,
 }
-CLIENT_SECONDS = 900
+CLIENT_SECONDS = 7200
+GROWTH = 4                                      # KiB that a process may grow by
 
 
 # Clients -----------------------------------------------------------------------------
@@ -114,6 +116,22 @@ def figures(pid):
     return len(proc.fds(pid)), private
 
 
+def zombies(sup):
+    """How many processes below the supervisor are dead, and still not reaped after a second."""
+    dead = [pid for pid in proc.descendants(sup.pid) if proc.state(pid) == "Z"]
+    if dead:
+        time.sleep(1)
+    return sum(proc.state(pid) == "Z" for pid in dead)
+
+
+def processes(sup):
+    """The figures() of each process that lasts, by title and pid; waits for handlers to end."""
+    lasting = [sup.pid] + proc.children(sup.pid)
+    wait_for(lambda: not any(map(proc.is_alive, set(sup.family()) - set(lasting))), 10,
+             "handlers to end")
+    return {(proc.title(pid), pid): figures(pid) for pid in lasting}
+
+
 class Storm:
     """A supervisor with two services under load: "s", which reloads change, and "u"."""
 
@@ -164,8 +182,41 @@ class Storm:
         wait_for(lambda: os.path.exists(path), 5, "the path to be made again")
 
 
+def connects(case, numbers, say):
+    """Connections and nothing else, so that each process lasts. Returns what went wrong."""
+    storm = Storm(case)
+    started = time.monotonic()
+    count, dead, seen = collections.Counter(), 0, []
+    for goal in (numbers["connects"] // 10, numbers["connects"]):
+        with Load(case, storm.paths, numbers["clients"]) as load:
+            wait_for(lambda: served(storm.sup) >= goal, CLIENT_SECONDS, "connections")
+            dead += zombies(storm.sup)
+        count += load.count
+        seen.append(processes(storm.sup))
+        dead += zombies(storm.sup)
+    warm, after = seen
+    say("%d connects in %.0f s: %s, %d zombies"
+        % (count["tried"], time.monotonic() - started, failures(count) or "none failed", dead))
+    for who in sorted(warm.keys() | after.keys()):
+        say("  %-9s %s" % (who[0], ", at the end ".join(
+            "%d descriptors, %d KiB private" % then[who] if who in then else "not there"
+            for then in seen)))
+    storm.tail.close()
+    return [*failures(count).items(), *["zombies"] * dead,
+            *(who for who in warm.keys() | after.keys() if has_grown(warm, after, who))]
+
+
+def has_grown(warm, after, who):
+    """Whether a process has not lasted, or has more descriptors or memory than before."""
+    if who not in warm or who not in after:
+        return True
+    (fds, private), (fds_then, private_then) = warm[who], after[who]
+    return fds_then > fds or (not SANITIZED and private_then > private + GROWTH)
+
+
 def reloads_and_upgrades(case, numbers, say):
-    """Nobody may notice. Returns what went wrong, and figures() after a tenth and at the end."""
+    """Nobody may notice. Returns what went wrong, figures() of the supervisor after a tenth and at
+    the end, and the number of zombies."""
     storm = Storm(case)
     started = time.monotonic()
     kinds = ["changed", "changed", "unchanged", "broken"]
@@ -178,17 +229,16 @@ def reloads_and_upgrades(case, numbers, say):
                 storm.upgrade()
             if turn == numbers["reloads"] // 10:
                 warm = figures(storm.sup.pid)
-        wait_for(lambda: served(storm.sup) >= numbers["connects"], CLIENT_SECONDS, "connections")
     wait_for(lambda: not storm.sup.workers("s")[1:] and not storm.sup.workers("u")[1:], 10,
              "old workers to end")
-    after = figures(storm.sup.pid)
-    say("%d reloads, %d upgrades, %d connects in %.0f s: %s"
+    after, dead = figures(storm.sup.pid), zombies(storm.sup)
+    say("%d reloads, %d upgrades, %d connects in %.0f s: %s, %d zombies"
         % (numbers["reloads"], storm.tail.count("upgrade", status="done"), load.count["tried"],
-           time.monotonic() - started, failures(load.count) or "none failed"))
+           time.monotonic() - started, failures(load.count) or "none failed", dead))
     say("supervisor: %d descriptors after a tenth of it, %d at the end; %d KiB private, then %d"
         % (warm[0], after[0], warm[1], after[1]))
     storm.tail.close()
-    return failures(load.count), warm, after
+    return failures(load.count), warm, after, dead
 
 
 def served(sup):
@@ -210,7 +260,7 @@ def failures(count):
 
 def kills_and_deletions(case, numbers, say):
     """One client may be lost for each worker killed; those who connect while a path is gone see
-    ENOENT. Returns (what went wrong, workers killed)."""
+    ENOENT. Returns (what went wrong, workers killed, zombies)."""
     storm = Storm(case)
     killed = 0
     with Load(case, storm.paths, numbers["clients"]) as load:
@@ -225,11 +275,13 @@ def kills_and_deletions(case, numbers, say):
             if turn % 20 == 4:
                 storm.upgrade()
             time.sleep(random.random() / 50)    # not in step with what happens there
+    dead = zombies(storm.sup)
     say("%d workers killed, with reloads, upgrades, log processes killed and %d paths deleted: "
-        "%d connects, failed: %s" % (killed, (numbers["kills"] + 6) // 10, load.count["tried"],
-                                     failures(load.count) or "none"))
+        "%d connects, failed: %s, %d zombies"
+        % (killed, (numbers["kills"] + 6) // 10, load.count["tried"],
+           failures(load.count) or "none", dead))
     storm.tail.close()
-    return failures(load.count), killed
+    return failures(load.count), killed, dead
 
 
 def stops(case, numbers, say):
@@ -296,7 +348,8 @@ def main():
     for program in (UDSD, ECHO):
         if not os.access(program, os.X_OK):
             sys.exit("not built: " + program)
-    sys.exit(sum(run_alone(run, numbers) for run in (many_services, stops, reloads_and_upgrades,
+    sys.exit(sum(run_alone(run, numbers) for run in (many_services, stops, connects,
+                                                     reloads_and_upgrades,
                                                      kills_and_deletions)) > 0)
 
 
@@ -310,10 +363,14 @@ def run_alone(run, numbers):
         result = run(case, numbers, lambda text: print(text, flush=True))
     finally:
         case.doCleanups()
+    if run is connects:
+        return result != []
     if run is reloads_and_upgrades:
-        return result[0] != {}
+        failed, warm, after, dead = result
+        return failed != {} or after[0] > warm[0] or dead > 0
     if run is kills_and_deletions:
-        return lost(result[0]) > result[1]
+        failed, killed, dead = result
+        return lost(failed) > killed or dead > 0
     return run is stops and not set(result[1]) <= {0, -signal.SIGTERM}
 
 

@@ -10,16 +10,20 @@ NUMBERS = {"connects": 2000, "clients": 3, "reloads": 60, "upgrades": 6, "kills"
 
 
 class Chaos(Case):
+    def test_connections_leave_nothing(self):
+        self.assertEqual(soak.connects(self, NUMBERS, diagnose), [])
+
     def test_reloads_and_upgrades_lose_nobody(self):
-        failed, warm, after = soak.reloads_and_upgrades(self, NUMBERS, diagnose)
-        self.assertEqual(failed, {})
+        failed, warm, after, dead = soak.reloads_and_upgrades(self, NUMBERS, diagnose)
+        self.assertEqual((failed, dead), ({}, 0))
         self.assertLessEqual(after[0], warm[0] + 2, "descriptors of the supervisor")
         if not SANITIZED:
             self.assertLessEqual(after[1], warm[1] + 100, "KiB of the supervisor")
 
     def test_a_kill_costs_one_client_at_most(self):
-        failed, killed = soak.kills_and_deletions(self, NUMBERS, diagnose)
+        failed, killed, dead = soak.kills_and_deletions(self, NUMBERS, diagnose)
         self.assertLessEqual(soak.lost(failed), killed, failed)
+        self.assertEqual(dead, 0)
 
     def test_stop_at_any_moment_leaves_nothing(self):
         slowest, statuses = soak.stops(self, NUMBERS, diagnose)
