@@ -30,17 +30,6 @@
   }                           \
  } while (0)
 
-/* Of gcc's coverage, which writes nothing at _exit(); NULL where it is not measured. */
-void __gcov_dump(void) __attribute__((weak));
-
-/* Ends a child. */
-static inline _Noreturn void leave(int status)
-{
-	if (__gcov_dump != NULL)
-		__gcov_dump();
-	_exit(status);
-}
-
 /* For messages: a text that may be missing. */
 static inline const char *shown(const char *text)
 {

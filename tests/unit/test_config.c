@@ -337,7 +337,7 @@ static void test_identity(void **state)
 			 own + identities[i].more);
 		pid = fork();
 		if (pid == 0)
-			leave(parse_as(identities[i].root, options, identities[i].error));
+			_exit(parse_as(identities[i].root, options, identities[i].error));
 		assert_int_equal(waitpid(pid, &status, 0), pid);
 		check(status == 0, "%s as %s: %x", options,
 		      identities[i].root ? "root" : "user", (unsigned)status);
