@@ -34,7 +34,7 @@ static void bury(struct worker *w, pid_t pid, int status, const struct rusage *u
 	w->active = w->now;
 }
 
-/* Waits for this child, -1: for any, if it has ended. */
+/* Waits for this child, -1: for any, if it has ended. Where the system fails it is tried later. */
 static bool reap(struct worker *w, pid_t pid)
 {
 	struct rusage usage;
@@ -43,6 +43,8 @@ static bool reap(struct worker *w, pid_t pid)
 	pid = wait4(pid, &status, WNOHANG, &usage);
 	if (pid > 0)
 		bury(w, pid, status, &usage);
+	else if (pid < 0 && w->table.own > 0)
+		w->sweep_at = w->now + SWEEP_DELAY;
 	return pid > 0;
 }
 
