@@ -88,9 +88,13 @@ class AtOnce(Controlled):
             wait_for(lambda: self.is_served(sup.socket), what="a served socket")
         wait_for(lambda: not sup.workers("s")[1:], what="old workers to end")
 
-    @staticmethod
-    def is_served(path):
-        return os.path.lexists(path)
+    def is_served(self, path):
+        """A path that is there may not be listened at yet."""
+        try:
+            self.connect(path).close()
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+        return True
 
     def test_a_former_handler_that_accepts_is_not_taken_for_the_next_one(self):
         handler = self.python("stubborn", STUBBORN)

@@ -130,12 +130,13 @@ class WhoStopsOthers(Controlled):
     def test_holds_nothing_of_others_and_nobody_up(self):
         sup = self.serve_two()
         attack = Child(self.WHO, stop_all, 6)
-        started = time.monotonic()
-        for _ in range(4):
+        end = time.monotonic() + 4
+        while time.monotonic() < end:           # often enough for him to hit one
+            started = time.monotonic()
             self.connect(self.path("w"))
             self.ctl("disable", "w")            # which sends signals
             self.ctl("enable", "w")
-            self.assert_quick(started, 3)
+            self.assert_quick(started, 1)
         for _ in range(2):
             self.reload(sup, timeout=5)         # which tries what his handlers may do
         self.ctl("disable", "other")

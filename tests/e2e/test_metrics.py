@@ -106,6 +106,7 @@ class Counters(Controlled):
     def test_a_signal_logs_them(self):
         sup = self.serve_controlled(self.section("s") + self.section("t"))
         self.greeted(sup.socket)
+        sup.wait_event("open")                  # it is counted, then
         sup.kill(signal.SIGUSR1)
         event = sup.wait_event("status", service="s")
         self.assertEqual([event[key] for key in ("state", "live", "peak", "total", "limit")],
