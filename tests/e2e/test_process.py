@@ -198,6 +198,7 @@ class Death(Case):
                 self.assertEqual(self.receive(sock, len(text) + 4), b"out " + text)
 
         exchange(b"before")
+        sup.wait_events(3, "open")
         worker = sup.worker("s")
         os.kill(worker, signal.SIGKILL)
         sup.wait_event("worker")
