@@ -4,6 +4,7 @@
  *
  * usage: ladder STEPS SOCKET HANDLER    STEPS: how many of `enum step` are done
  */
+#include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -74,10 +75,11 @@ static void record(const char *verb, pid_t pid)
 
 	if (steps < RECORDS)
 		return;
-	n = snprintf(line, sizeof(line),
-		     "6%s service=ladder conn=%d pid=%d peer-uid=0 peer-gid=0 peer-pid=1",
-		     verb, pid, pid);
-	(void)send(records[0], line, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	n = snprintf(
+		line, sizeof(line),
+		"6%s service=ladder conn=%d pid=%d peer-uid=0 peer-gid=0 peer-pid=1\n",
+		verb, pid, pid);
+	(void)!write(records[1], line, (size_t)n);
 }
 
 /* Whether the peer has gone already. */
@@ -114,20 +116,17 @@ static void serve(void)
 	record("open", pid);
 }
 
-static void reap(void)
+static void reap(int busy)
 {
-	struct signalfd_siginfo info[16];
-	ssize_t n = read(signals, info, sizeof(info));
+	struct signalfd_siginfo info;
+	struct rusage usage;
+	int status;
+	pid_t pid;
 
-	for (size_t i = 0; n > 0 && i < (size_t)n / sizeof(*info); i++) {
-		struct rusage usage;
-		int status;
-
-		if (wait4((pid_t)info[i].ssi_pid, &status, WNOHANG, &usage) > 0)
-			record("close", (pid_t)info[i].ssi_pid);
-	}
-	while (waitpid(-1, NULL, WNOHANG) > 0) /* SIGCHLDs that were merged */
-		;
+	if (!busy)
+		(void)!read(signals, &info, sizeof(info));
+	while ((pid = wait4(-1, &status, WNOHANG, &usage)) > 0)
+		record("close", pid);
 }
 
 static void wait_for_event(void)
@@ -138,7 +137,7 @@ static void wait_for_event(void)
 	if (poll(fds, 2, -1) <= 0)
 		return;
 	if (fds[0].revents)
-		reap();
+		reap(fds[1].revents != 0);
 	if (fds[1].revents)
 		serve();
 }
@@ -146,14 +145,17 @@ static void wait_for_event(void)
 /* The log process: reads what there is, then looks away. */
 static void drain(void)
 {
-	char line[4096];
+	struct pollfd p = {.fd = records[0], .events = POLLIN};
+	static char lines[16384];
+	ssize_t n;
 
-	close(records[0]);
-	while (recv(records[1], line, sizeof(line), 0) > 0) {
-		while (recv(records[1], line, sizeof(line), MSG_DONTWAIT) > 0)
+	close(records[1]);
+	do {
+		(void)poll(&p, 1, -1);
+		while ((n = read(records[0], lines, sizeof(lines))) > 0)
 			;
 		(void)poll(NULL, 0, LOOK_AWAY_MS);
-	}
+	} while (n < 0);
 	_exit(0);
 }
 
@@ -174,7 +176,7 @@ static int prepare(const char *path)
 		sigprocmask(SIG_BLOCK, &set, NULL);
 		signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	}
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, records) < 0)
+	if (pipe2(records, O_CLOEXEC | O_NONBLOCK) < 0)
 		return -1;
 	if (steps >= RECORDS && fork() == 0)
 		drain();

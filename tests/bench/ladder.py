@@ -16,7 +16,7 @@ ROUNDS, SECONDS = (5, 0.2) if QUICK else (40, 0.2)
 CLIENTS = int(os.environ.get("CLIENTS") or "1")
 STEPS = (
     "the bare loop: accept4, vfork, dup2 twice, execve, close, waitpid",
-    "poll, signalfd, wait4 for the pid it names; signal mask in the child",
+    "poll, signalfd, wait4 for any child; signal mask in the child",
     "clone with a stack of its own instead of vfork",
     "the peer: address, credentials, whether it has gone",
     "17 environment variables, 5 of them written anew",

@@ -109,11 +109,16 @@ class Tail:
         return self.counts[verb, match.get("status")]
 
 
-def figures(pid):
-    """Descriptors, and private memory in KiB, of a process."""
+def memory(pid, kind):
+    """KiB."""
     text = proc.read(pid, "smaps_rollup").decode()
-    private = sum(int(line.split()[1]) for line in text.split("\n") if line.startswith("Private_"))
-    return len(proc.fds(pid)), private
+    return sum(int(line.split()[1]) for line in text.split("\n") if line.startswith(kind))
+
+
+def figures(pid):
+    """Descriptors and memory, in KiB, of a process: all that is not a file's, also what it still shares
+    with those it forked, since that becomes private whenever one of them writes or ends."""
+    return len(proc.fds(pid)), memory(pid, "Anonymous")
 
 
 def zombies(sup):
@@ -199,7 +204,7 @@ def connects(case, numbers, say):
         % (count["tried"], time.monotonic() - started, failures(count) or "none failed", dead))
     for who in sorted(warm.keys() | after.keys()):
         say("  %-9s %s" % (who[0], ", at the end ".join(
-            "%d descriptors, %d KiB private" % then[who] if who in then else "not there"
+            "%d descriptors, %d KiB" % then[who] if who in then else "not there"
             for then in seen)))
     storm.tail.close()
     return [*failures(count).items(), *["zombies"] * dead,
@@ -210,8 +215,8 @@ def has_grown(warm, after, who):
     """Whether a process has not lasted, or has more descriptors or memory than before."""
     if who not in warm or who not in after:
         return True
-    (fds, private), (fds_then, private_then) = warm[who], after[who]
-    return fds_then > fds or (not SANITIZED and private_then > private + GROWTH)
+    (fds, size), (fds_then, size_then) = warm[who], after[who]
+    return fds_then > fds or (not SANITIZED and size_then > size + GROWTH)
 
 
 def reloads_and_upgrades(case, numbers, say):
@@ -235,7 +240,7 @@ def reloads_and_upgrades(case, numbers, say):
     say("%d reloads, %d upgrades, %d connects in %.0f s: %s, %d zombies"
         % (numbers["reloads"], storm.tail.count("upgrade", status="done"), load.count["tried"],
            time.monotonic() - started, failures(load.count) or "none failed", dead))
-    say("supervisor: %d descriptors after a tenth of it, %d at the end; %d KiB private, then %d"
+    say("supervisor: %d descriptors after a tenth of it, %d at the end; %d KiB, then %d"
         % (warm[0], after[0], warm[1], after[1]))
     storm.tail.close()
     return failures(load.count), warm, after, dead
@@ -324,7 +329,7 @@ def many_services(case, numbers, say):
     started = time.monotonic()
     sup = case.udsd(text("022"), ready="path")
     ready = time.monotonic() - started
-    _, private = figures(sup.pid)
+    private = memory(sup.pid, "Private_")
     times = []
     for turn in range(5):
         case.write("udsd.conf", text("02%d" % (turn + 3)))
