@@ -130,11 +130,13 @@ def zombies(sup):
 
 
 def processes(sup):
-    """The figures() of each process that lasts, by title and pid; waits for handlers to end."""
+    """The figures() of each process that lasts, by title and pid; waits for handlers to end. Workers
+    hide theirs from all but root."""
     lasting = [sup.pid] + proc.children(sup.pid)
     wait_for(lambda: not any(map(proc.is_alive, set(sup.family()) - set(lasting))), 10,
              "handlers to end")
-    return {(proc.title(pid), pid): figures(pid) for pid in lasting}
+    return {(proc.title(pid), pid): figures(pid) for pid in lasting
+            if os.access("/proc/%d/fd" % pid, os.R_OK)}
 
 
 class Storm:
