@@ -34,7 +34,14 @@ static void bury(struct worker *w, pid_t pid, int status, const struct rusage *u
 	w->active = w->now;
 }
 
-/* Waits for this child, -1: for any, if it has ended. Where the system fails it is tried later. */
+/* The system has failed to tell who has ended. */
+static void sweep_later(struct worker *w)
+{
+	if (w->table.own > 0)
+		w->sweep_at = w->now + SWEEP_DELAY;
+}
+
+/* Waits for this child, -1: for any, if it has ended. */
 static bool reap(struct worker *w, pid_t pid)
 {
 	struct rusage usage;
@@ -43,8 +50,8 @@ static bool reap(struct worker *w, pid_t pid)
 	pid = wait4(pid, &status, WNOHANG, &usage);
 	if (pid > 0)
 		bury(w, pid, status, &usage);
-	else if (pid < 0 && w->table.own > 0)
-		w->sweep_at = w->now + SWEEP_DELAY;
+	else if (pid < 0)
+		sweep_later(w);
 	return pid > 0;
 }
 
@@ -72,7 +79,9 @@ static bool reap_next(struct worker *w)
 
 	if (!is_ending(w))
 		return reap(w, -1);
-	if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0)
+	if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
+		sweep_later(w);
+	if (info.si_pid == 0)
 		return false;
 	end_rest(w, info.si_pid);
 	return reap(w, info.si_pid);
