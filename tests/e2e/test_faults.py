@@ -11,8 +11,8 @@ SOME = 100      # each hundredth
 FOUND = re.compile(
     "start: .*(inherited_limit.*getrlimit|open_standard.*(close|open)|loader_start.*fork|wait_for@|"
     "copy_vector|walk_section|section_texts|finish_user)|daemon: .*(read|write): EIO|"
-    "connection: .*(drain@.*ENOMEM|children_reap.*EINTR)|wait: .*place_descriptors.*EMFILE|"
-    "reload: .*(unit_order.*EAGAIN|obey.*ENOMEM|unit_answer.*ENOMEM)|stop: .*refuse_next.*EMFILE|"
+    "connection: .*(drain@.*ENOMEM|children_reap.*EINTR|reap@.*ECHILD)|wait: .*place_descriptors.*EMFILE|"
+    "reload: .*(unit_order.*EAGAIN|obey.*ENOMEM|unit_answer.*ENOMEM)|stop: .*(refuse_next.*EMFILE|reap_next.*EINTR)|"
     "upgrade: .*write_names|death: .*add@orphan")
 
 
