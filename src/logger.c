@@ -168,8 +168,8 @@ static void watch(int fd)
 		close(fd);
 }
 
-/* What the supervisor says to the log process itself. False at the end. */
-static bool take_order(void)
+/* One thing that the supervisor says to the log process itself: as recvmsg(2). */
+static ssize_t take_order(void)
 {
 	char order[2];
 	union {
@@ -191,7 +191,17 @@ static bool take_order(void)
 	} else if (n == 2 && order[0] == FACILITY_ORDER && use_syslog) {
 		openlog("udsd", 0, order[1] << 3);
 	}
-	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR || errno == ENOMEM));
+	return n;
+}
+
+/* All that there are: a thousand channels may come at once. False at the end. */
+static bool take_orders(void)
+{
+	ssize_t n;
+
+	while ((n = take_order()) > 0)
+		;
+	return n < 0 && (errno == EAGAIN || errno == EINTR || errno == ENOMEM);
 }
 
 /* Logs what a channel has now, which is whole records; what comes meanwhile has its turn later. */
@@ -218,7 +228,7 @@ static void drain(int fd)
 static bool serve(const struct epoll_event *event)
 {
 	if (event->data.fd == ORDERS_FD)
-		return take_order();
+		return take_orders();
 	if (event->events & EPOLLIN)
 		drain(event->data.fd);
 	return (event->events & (EPOLLIN | EPOLLHUP)) != EPOLLHUP;
