@@ -10,6 +10,7 @@ from harness import (
     IS_ROOT,
     USER,
     Case,
+    config,
     crowd,
     main,
     needs,
@@ -263,6 +264,21 @@ class Death(Case):
             self.assertEqual(self.talk(sup.socket, b"x"), b"hello\r\nx")
             sup.wait_events(count + 1, "close")
             first = second
+
+    def test_the_next_log_process_has_all_channels_at_once(self):
+        names = ["s%d" % number for number in range(200)]
+        sup = self.udsd(config("".join(
+            service(name, socket=self.path(name), handler=[self.echo()]) for name in names)))
+        for name in names:
+            self.assertEqual(self.talk(self.path(name)), b"hello\r\n")
+        sup.wait_events(len(names), "close")
+        first = sup.log_pid()
+        os.kill(first, signal.SIGKILL)
+        wait_for(lambda: sup.named("udsd: log") not in ([], [first]), what="a new log process")
+        started = time.monotonic()
+        self.assertEqual(self.talk(self.path(names[-1])), b"hello\r\n")
+        sup.wait_events(len(names) + 1, "close")
+        self.assert_quick(started, 1)
 
     def test_when_the_supervisor_dies_handlers_finish(self):
         sup = self.serve([self.script("lines", LINES)])
