@@ -152,7 +152,8 @@ void table_open(struct table *t, uint32_t conn, int64_t now)
 	t->own++;
 }
 
-void table_close(struct table *t, uint32_t conn)
+/* Not to be found any more. */
+static void unlink_conn(struct table *t, uint32_t conn)
 {
 	uint32_t *link = head_of(t, t->conns[conn].pid);
 
@@ -160,8 +161,19 @@ void table_close(struct table *t, uint32_t conn)
 		link = &t->conns[*link].chain;
 	*link = t->conns[conn].chain;
 	queue_remove(t, conn);
-	free_push(t, conn);
 	t->own--;
+}
+
+void table_undo(struct table *t, uint32_t conn)
+{
+	unlink_conn(t, conn);
+	atomic_store(&table_slot(t, conn)->pid, slot_reserved(t->owner));
+}
+
+void table_close(struct table *t, uint32_t conn)
+{
+	unlink_conn(t, conn);
+	free_push(t, conn);
 }
 
 uint32_t table_find(const struct table *t, pid_t pid)

@@ -66,6 +66,9 @@ uint32_t table_reserve(struct table *table);
 void table_cancel(struct table *table, uint32_t conn);
 void table_open(struct table *table, uint32_t conn, int64_t now);
 
+/* The connection has not come to be: its slot is reserved again. */
+void table_undo(struct table *table, uint32_t conn);
+
 /* Forgets a connection; its slot must be free already. */
 void table_close(struct table *table, uint32_t conn);
 

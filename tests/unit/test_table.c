@@ -301,6 +301,26 @@ static void test_refresh(void **state)
 	assert_int_equal(table_reserve(t), 7);
 }
 
+/* A connection that has not come to be leaves its slot reserved, and nothing else. */
+static void test_undo(void **state)
+{
+	struct table *t = begin(*state);
+	uint32_t first = open_conn(t, 100, NOW), conn = open_conn(t, 101, NOW);
+
+	table_undo(t, conn);
+	assert_int_equal(table_find(t, 101), 0);
+	assert_int_equal(table_find(t, 100), first);
+	assert_int_equal(table_live(t), 1);
+	assert_int_equal(table_slot(t, conn)->pid, slot_reserved(getpid()));
+	assert_int_not_equal(table_reserve(t), conn);
+	table_slot(t, conn)->pid = 102; /* the next try */
+	table_open(t, conn, NOW);
+	assert_int_equal(table_find(t, 102), conn);
+	table_undo(t, conn);
+	table_cancel(t, conn);
+	assert_int_equal(table_reserve(t), conn);
+}
+
 /* A scoreboard that claims more than there is. */
 static void test_hostile_high(void **state)
 {
@@ -329,6 +349,7 @@ int main(void)
 		TEST(test_queues),     TEST(test_adopt),
 		TEST(test_refresh),    TEST(test_hostile_high),
 		TEST(test_race),       TEST(test_high_only_grows),
+		TEST(test_undo),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
