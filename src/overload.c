@@ -61,7 +61,8 @@ void overload_failed(struct overload *o, const char *path, uint64_t conn,
 {
 	struct log_line line;
 
-	overload_back_off(o, now);
+	if (o->delay == 0 || now >= o->until)
+		overload_back_off(o, now);
 	log_begin(&line, LOG_ERR, "fail");
 	log_str(&line, "service", o->service);
 	if (conn > 0)

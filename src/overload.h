@@ -30,7 +30,8 @@ void overload_busy(struct overload *overload, const char *step, int error, int64
 /* A fault for good: o->until and o->delay tell how long to wait. */
 void overload_back_off(struct overload *overload, int64_t now);
 
-/* The same, and logs a `fail` line about `path`, the handler, or the socket if conn is 0. */
+/* The same, and logs a `fail` line about `path`, the handler, or the socket if conn is 0. What fails
+ * before o->until was begun together with what failed first, and waits no longer for it. */
 void overload_failed(struct overload *overload, const char *path, uint64_t conn,
 		     const char *step, int error, int64_t now);
 

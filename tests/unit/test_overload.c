@@ -138,10 +138,33 @@ static void test_failed(void **state)
 	(void)state;
 	overload_init(&o, "s");
 	for (size_t i = 0; i < COUNT(rows); i++) {
+		int64_t until = overload_until(&o);
+
 		overload_failed(&o, rows[i].path, rows[i].conn, rows[i].step,
-				rows[i].error, START);
+				rows[i].error, until);
 		assert_string_equal(capture_next(), rows[i].line);
-		assert_int_equal(overload_until(&o), START + o.delay);
+		assert_int_equal(overload_until(&o), until + o.delay);
+	}
+}
+
+/* Those that were begun together wait no longer than the first that failed; after want of resources
+ * the first one does wait. */
+static void test_failed_together(void **state)
+{
+	struct overload o;
+
+	(void)state;
+	overload_init(&o, "s");
+	overload_busy(&o, "spawn", EAGAIN, START);
+	(void)capture_next();
+	for (int i = 0; i < 3; i++) {
+		overload_failed(&o, "/no/such", 17, "execute", ENOENT,
+				START + i * NSEC_PER_MSEC);
+		assert_string_equal(
+			capture_next(),
+			"3fail service=s conn=17 handler=/no/such step=execute "
+			"error=\"No such file or directory\" retry=0.100");
+		assert_int_equal(overload_until(&o), START + 100 * NSEC_PER_MSEC);
 	}
 }
 
@@ -150,10 +173,8 @@ static void test_failed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_busy),
-		TEST(test_many_causes),
-		TEST(test_back_off),
-		TEST(test_failed),
+		TEST(test_busy),   TEST(test_many_causes),     TEST(test_back_off),
+		TEST(test_failed), TEST(test_failed_together),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
