@@ -1,15 +1,16 @@
 /*
- * client.c: a client from accept to its handler, or to its being turned away.
+ * client.c: a client from accept to its place in the scoreboard, or to its being turned away. What
+ * comes then is launch.c's.
  */
 #include "client.h"
 
 #include "clock.h"
-#include "handler.h"
+#include "launch.h"
 #include "log.h"
 #include "peer.h"
 
 #include <errno.h>
-#include <signal.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -39,50 +40,10 @@ static void log_client(const struct worker *w, int level, const char *verb,
 	log_end(&line);
 }
 
-static void log_open_line(const struct worker *w, const struct slot *slot)
-{
-	struct log_line line;
-
-	log_begin(&line, LOG_INFO, "open");
-	log_str(&line, "service", w->service->name);
-	log_num(&line, "conn", (int64_t)slot->conn);
-	log_num(&line, "pid", atomic_load(&slot->pid));
-	log_peer(&line, w);
-	log_str(&line, "rule", slot->rule);
-	log_end(&line);
-}
-
-static void signal_unblock(int sig)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, sig);
-	(void)sigprocmask(SIG_UNBLOCK, &set, NULL);
-}
-
-/* Ends a connection. A descriptor that its client has sent may take any time to close (SO_LINGER),
- * so there this is done by a process of its own, which has a second for it. */
-static void turn_away(const struct worker *w, int fd, const char *message)
-{
-	pid_t pid = w->takes_fds ? fork() : -1;
-
-	if (pid == 0) {
-		signal_unblock(SIGALRM);
-		alarm(1);
-		peer_refuse(fd, w->service->type, message);
-		_exit(0);
-	}
-	if (pid > 0)
-		close(fd);
-	else
-		peer_refuse(fd, w->service->type, message);
-}
-
 static void reject(struct worker *w, int fd, enum reject_reason reason, const char *rule)
 {
 	w->counters->rejected[reason]++;
-	turn_away(w, fd, w->service->reject_message);
+	peer_turn_away(fd, w->service->type, w->service->reject_message, w->takes_fds);
 	log_client(w, LOG_INFO, "reject", reject_name(reason), rule);
 }
 
@@ -103,58 +64,6 @@ static uint32_t fill_slot(struct worker *w, const char *rule)
 	slot->expired = 0;
 	strncpy(slot->rule, rule, sizeof(slot->rule) - 1);
 	return conn;
-}
-
-/* A client that had a slot will not be served: the slot and its user's share are free again. */
-static void free_slot(struct worker *w, uint32_t conn)
-{
-	limit_give(w->limit, table_slot(&w->table, conn)->uid);
-	table_cancel(&w->table, conn);
-}
-
-/* The handler could not be started. */
-static void start_failed(struct worker *w, int fd, uint32_t conn, const char *step)
-{
-	struct slot *slot = table_slot(&w->table, conn);
-
-	if (handler_is_busy(errno)) {
-		atomic_store(&slot->pid, slot_reserved(w->pid));
-		overload_busy(&w->overload, "spawn", errno, w->now);
-		w->held = fd;
-		w->held_conn = conn;
-		return;
-	}
-	w->counters->failures++;
-	overload_failed(&w->overload, w->service->handler[0], slot->conn, step, errno,
-			w->now);
-	free_slot(w, conn);
-	turn_away(w, fd, NULL);
-}
-
-/* Starts the handler for a client that has a slot. */
-static void serve(struct worker *w, int fd, uint32_t conn)
-{
-	struct slot *slot = table_slot(&w->table, conn);
-	const struct handler_call call = {.fd = fd,
-					  .peer = &w->peer,
-					  .from = &w->from,
-					  .from_len = w->from_len,
-					  .conn = slot->conn,
-					  .rule = slot->rule,
-					  .pid = &slot->pid};
-	const char *step;
-
-	if (handler_spawn(w->handler, &call, &step) < 0) {
-		start_failed(w, fd, conn, step);
-		return;
-	}
-	close(fd);
-	overload_over(&w->overload);
-	table_open(&w->table, conn, w->now);
-	w->counters->opened++;
-	if (w->counters->peak < table_live(&w->table))
-		w->counters->peak = table_live(&w->table);
-	log_open_line(w, slot);
 }
 
 /* Looks again at slots that others hold, but not so often that a flood makes it dear. */
@@ -207,49 +116,58 @@ static void set_timeout(const struct worker *w, int fd)
 static void let_go(struct worker *w, int fd)
 {
 	w->counters->gone++;
-	turn_away(w, fd, NULL);
+	peer_turn_away(fd, w->service->type, NULL, w->takes_fds);
 	log_client(w, LOG_DEBUG, "gone", NULL, NULL);
 }
 
-/* A client that was accepted. */
-static void receive(struct worker *w, int fd)
+/* Asks in one call whether the client has gone, and whether more wait. */
+static bool has_gone(struct worker *w, int fd)
 {
-	const char *rule;
-	uint32_t conn;
+	struct pollfd fds[] = {{.fd = fd}, {.fd = LISTENER, .events = POLLIN}};
 
-	if (peer_read(fd, w->want_groups, &w->peer) < 0) { /* for want of memory */
-		overload_busy(&w->overload, "peer", errno, w->now);
-		w->held = fd;
-		w->held_conn = 0;
-		return;
-	}
-	if (peer_gone(fd)) {
-		let_go(w, fd);
-		return;
-	}
-	rule = admit(w, fd);
-	if (rule == NULL)
-		return;
-	conn = fill_slot(w, rule);
-	if (conn == 0) { /* every slot of the scoreboard is in use */
-		limit_give(w->limit, w->peer.uid);
-		reject(w, fd, REJECT_LIMIT, NULL);
-		return;
-	}
-	set_timeout(w, fd);
-	serve(w, fd, conn);
+	if (poll(fds, 2, 0) <= 0)
+		return false;
+	w->queued = fds[1].revents != 0;
+	return fds[0].revents != 0 && peer_gone(fd);
 }
 
-/* One client a turn: no more than one is in our hands if we are killed. */
-void client_accept(struct worker *w)
+/* A client that was accepted. */
+static void receive(struct worker *w, struct hand *hand)
 {
-	int fd;
+	const char *rule;
 
+	if (peer_read(hand->fd, w->want_groups, &w->peer) < 0) { /* for want of memory */
+		launch_hold(w, hand, "peer", errno);
+		return;
+	}
+	if (has_gone(w, hand->fd)) {
+		let_go(w, hand->fd);
+		return;
+	}
+	rule = admit(w, hand->fd);
+	if (rule == NULL)
+		return;
+	hand->conn = fill_slot(w, rule);
+	if (hand->conn == 0) { /* every slot of the scoreboard is in use */
+		limit_give(w->limit, w->peer.uid);
+		reject(w, hand->fd, REJECT_LIMIT, NULL);
+		return;
+	}
+	set_timeout(w, hand->fd);
+	launch_begin(w, hand);
+}
+
+static void accept_one(struct worker *w)
+{
+	struct hand *hand = launch_hand(w);
+
+	w->queued = false;
 	w->from_len = sizeof(w->from);
-	fd = accept4(LISTENER, (struct sockaddr *)&w->from, &w->from_len, SOCK_CLOEXEC);
-	if (fd >= 0) {
+	hand->fd = accept4(LISTENER, (struct sockaddr *)&w->from, &w->from_len,
+			   SOCK_CLOEXEC);
+	if (hand->fd >= 0) {
 		w->active = w->now;
-		receive(w, fd);
+		receive(w, hand);
 	} else if (errno == EINVAL) { /* somebody shut the socket down */
 		overload_failed(&w->overload, w->service->socket, 0, "accept", errno,
 				w->now);
@@ -259,34 +177,55 @@ void client_accept(struct worker *w)
 	}
 }
 
-/* Whether to look at the listener: while we accept, nothing is held or has to be waited for, and
- * there is room, or nobody has to wait for room. */
+/* Whoever is accepted is on the way to a handler before the next one is: no more than one is lost if
+ * we are killed. */
+void client_accept(struct worker *w)
+{
+	for (int i = 0; i < HANDS && client_wanted(w); i++) {
+		accept_one(w);
+		if (!w->queued)
+			return;
+	}
+}
+
+/* Whether to look at the listener: while we accept, a hand is free, nothing is held or has to be
+ * waited for, and there is room, or nobody has to wait for room. After a failure one start has to
+ * succeed before there are several at once. */
 bool client_wanted(struct worker *w)
 {
 	uint32_t max = (uint32_t)w->service->max_connections;
 
-	if (!w->accepting || w->held >= 0 || w->now < overload_until(&w->overload))
+	if (!w->accepting || w->held > 0 || w->now < overload_until(&w->overload))
+		return false;
+	if (w->started >= (w->overload.delay > 0 ? 1 : w->hands_max))
 		return false;
 	if (table_live(&w->table) >= max && w->table.nforeign > 0)
 		refresh(w);
 	return table_live(&w->table) < max || w->service->overflow_reject;
 }
 
+/* One who was held. */
+static void retry(struct worker *w, struct hand *hand)
+{
+	launch_release(w, hand);
+	if (hand->conn == 0) {
+		receive(w, hand);
+	} else if (peer_gone(hand->fd)) {
+		w->peer = launch_give_back(w, hand);
+		let_go(w, hand->fd);
+	} else {
+		launch_again(w, hand);
+	}
+}
+
 void client_retry(struct worker *w)
 {
-	int fd = w->held;
-
-	if (fd < 0 || w->now < overload_until(&w->overload))
+	if (w->held == 0)
 		return;
-	w->held = -1;
-	if (w->held_conn == 0) {
-		receive(w, fd);
-	} else if (peer_gone(fd)) {
-		free_slot(w, w->held_conn);
-		let_go(w, fd);
-	} else {
-		serve(w, fd, w->held_conn);
-	}
+	w->queued = false;
+	for (size_t i = 0; i < HANDS && w->now >= overload_until(&w->overload); i++)
+		if (w->hands[i].state == HAND_HELD)
+			retry(w, &w->hands[i]);
 }
 
 bool client_refuse_next(struct worker *w)
@@ -294,7 +233,7 @@ bool client_refuse_next(struct worker *w)
 	int fd = w->accepting ? accept4(LISTENER, NULL, NULL, SOCK_CLOEXEC) : -1;
 
 	if (fd >= 0)
-		turn_away(w, fd, NULL);
+		peer_turn_away(fd, w->service->type, NULL, w->takes_fds);
 	return fd >= 0;
 }
 
@@ -304,10 +243,11 @@ void client_refuse_queued(struct worker *w)
 
 	while (client_refuse_next(w) || (w->accepting && errno != EAGAIN && tries-- > 0))
 		;
-	if (w->held < 0)
-		return;
-	if (w->held_conn != 0)
-		free_slot(w, w->held_conn);
-	turn_away(w, w->held, NULL);
-	w->held = -1;
+	for (struct hand *hand = w->hands; hand < w->hands + HANDS; hand++) {
+		if (hand->state != HAND_HELD)
+			continue;
+		launch_release(w, hand);
+		(void)launch_give_back(w, hand);
+		peer_turn_away(hand->fd, w->service->type, NULL, w->takes_fds);
+	}
 }

@@ -4,15 +4,13 @@
 
 #include "worker_state.h"
 
-/* Whether to look at the listener: while we accept, nothing is held or has to be waited for, and
- * there is room, or nobody has to wait for room. */
+/* Whether to look at the listener. */
 bool client_wanted(struct worker *worker);
 
-/* Accepts one client, no more: it is all that is lost if we are killed. It is served, turned away,
- * or held. */
+/* Accepts clients, each of whom is served, turned away, or held, until none waits or they are HANDS. */
 void client_accept(struct worker *worker);
 
-/* Tries again to serve the one who is held, if it is time. */
+/* Tries again to serve those who are held, if it is time. */
 void client_retry(struct worker *worker);
 
 /* Ends the connection of the next who waits; false: nobody does. */

@@ -1,56 +1,54 @@
 /*
- * handler.h: starts the handler of a connection.
+ * handler.h: starts the handler of a connection, in the background.
  */
 #ifndef UDSD_HANDLER_H
 #define UDSD_HANDLER_H
 
 #include "config.h"
-#include "peer.h"
+#include "environment.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
+/* What starts handlers of a service, one at a time; several can be used at once, if
+ * handler_is_concurrent(). */
 struct handler;
 
-/* What is new with each connection. */
-struct handler_call {
-	int fd; /* the connection; stays the caller's */
-	const struct peer *peer;
-	const struct sockaddr_un *from; /* where the peer is bound */
-	socklen_t from_len;
-	uint64_t conn;        /* its number */
-	const char *rule;     /* that let it in */
-	_Atomic int32_t *pid; /* gets the pid before the child's first instruction */
-};
+bool handler_is_concurrent(void);
 
-/* Prepares argv and environment once for a service. Called in its worker, whose pid they tell.
- * NULL if there is no memory. */
+/* Called in the service's worker, whose pid handlers are told. NULL if there is no memory. */
 struct handler *handler_new(const struct service *service);
 void handler_free(struct handler *handler);
 
-/* The environment for a connection, valid until the next call. */
-char *const *handler_environment(struct handler *handler,
-				 const struct handler_call *call);
+/* The next start is for this connection. fd stays the caller's, open until handler_is_settled(). */
+void handler_prepare(struct handler *handler, int fd,
+		     const struct environment_call *call);
 
 /* Starts the handler in its own process group with the connection as its standard input and
  * output. The caller has the service's identity and directory, all signals blocked and none
- * ignored, and as descriptor 2 what the handler's standard error is to be. 0, or -1, errno and
- * *step, what failed; then there is no process. */
-int handler_spawn(struct handler *handler, const struct handler_call *call,
-		  const char **step);
+ * ignored, and as descriptor 2 what the handler's standard error is to be. *pid gets the pid before
+ * the child's first instruction, and is the caller's to wait for. 0, or -1 and errno: there is no
+ * process. Can be tried again without another handler_prepare(). */
+int handler_spawn(struct handler *handler, _Atomic int32_t *pid);
 
-/* A start that hangs kills its caller, by a timer that goes on for a second after the last start. To be
- * called when it is due, which is what this returns: CLOCK_NEVER if there is no timer to end. */
-int64_t handler_rest(struct handler *handler, int64_t now);
+/* Whether the start has come to its end: the handler runs, or the child has failed and exits. */
+bool handler_is_settled(const struct handler *handler);
+
+/* The same, but waits for it up to nsec. */
+bool handler_await(struct handler *handler, int64_t nsec);
+
+/* Why the child failed and in which step, once it is settled; 0: it did not. */
+int handler_error(const struct handler *handler, const char **step);
+
+/* Kills the child of a start that takes too long; then its error is ETIME. */
+void handler_give_up(struct handler *handler, pid_t pid);
 
 /* Becomes the handler of a service with wait = true: the listening socket is its standard input and
  * output and descriptor 3. The caller is the leader of a session, else as above. Returns only when
  * it fails: -1, errno and *step. */
 int handler_become(const struct service *service, int listener, const char **step);
 
-/* Whether an error of handler_spawn() is want of resources, to be tried again. */
+/* Whether an error of a start is want of resources, to be tried again. */
 bool handler_is_busy(int error);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -90,4 +91,29 @@ void peer_refuse(int fd, int type, const char *message)
 	while (discard(fd, type))
 		;
 	close(fd);
+}
+
+static void signal_unblock(int sig)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, sig);
+	(void)sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
+void peer_turn_away(int fd, int type, const char *message, bool has_fds)
+{
+	pid_t pid = has_fds ? fork() : -1;
+
+	if (pid == 0) {
+		signal_unblock(SIGALRM);
+		alarm(1);
+		peer_refuse(fd, type, message);
+		_exit(0);
+	}
+	if (pid > 0)
+		close(fd);
+	else
+		peer_refuse(fd, type, message);
 }

@@ -25,4 +25,8 @@ bool peer_gone(int fd);
  * file. Never blocks, never resets, and closes fd. */
 void peer_refuse(int fd, int type, const char *message);
 
+/* The same where a client may have sent descriptors (has_fds): one may take any time to close
+ * (SO_LINGER), so this is done by a process of its own, which has a second for it. */
+void peer_turn_away(int fd, int type, const char *message, bool has_fds);
+
 #endif

@@ -2,12 +2,14 @@
  * reaper.c: the end of connections: children that ended, and those whose time is up.
  *
  * While there are few children a worker waits for any. The more there are the more that costs, so
- * then it waits for the child that SIGCHLD names, and looks for any only some time after a SIGCHLD
- * may have been merged with another.
+ * then it waits for the child that SIGCHLD names and, since a SIGCHLD may have been merged with
+ * another, for those that began last: who ends soon is among them. It looks for any other only some
+ * time later.
  */
 #include "reaper.h"
 
 #include "clock.h"
+#include "launch.h"
 
 #include <signal.h>
 #include <sys/signalfd.h>
@@ -15,7 +17,8 @@
 #include <unistd.h>
 
 #define SWEEP_DELAY (250 * NSEC_PER_MSEC)
-#define FEW 16 /* so many children are looked through at once */
+#define FEW 64    /* so many children are looked through at once */
+#define RECENT 16 /* of more */
 
 /* A child has ended and been waited for. */
 static void bury(struct worker *w, pid_t pid, int status, const struct rusage *usage)
@@ -23,7 +26,7 @@ static void bury(struct worker *w, pid_t pid, int status, const struct rusage *u
 	uint32_t conn = table_find(&w->table, pid);
 	struct slot *slot;
 
-	if (conn == 0)
+	if (conn == 0 || !launch_was_handler(w, conn))
 		return;
 	slot = table_slot(&w->table, conn);
 	if (w->relay != NULL)
@@ -94,6 +97,19 @@ void reaper_sweep(struct worker *w)
 		;
 }
 
+/* Waits for those that began last, if they have ended. */
+static void reap_recent(struct worker *w)
+{
+	uint32_t conn = w->table.queues[CONN_RUNNING].last;
+
+	for (int i = 0; i < RECENT && conn != 0; i++) {
+		uint32_t before = w->table.conns[conn].before;
+
+		(void)reap(w, w->table.conns[conn].pid);
+		conn = before;
+	}
+}
+
 static void reap_named(struct worker *w)
 {
 	struct signalfd_siginfo info[16];
@@ -118,6 +134,7 @@ void reaper_read(struct worker *w, bool busy)
 
 	if (w->table.own > FEW) {
 		reap_named(w);
+		reap_recent(w);
 		return;
 	}
 	if (!busy)

@@ -3,14 +3,14 @@
  *
  * It has become the service's user before it touches a connection. Every signal is blocked and only
  * SIGCHLD is read, so nobody who may signal it can give it orders. It holds no descriptor for a
- * live connection, and at most one client that is not served yet: the one `held` while the system
- * has no process or memory for it. Nothing here is fatal after the beginning.
+ * live connection, only those of clients whose handlers are being started, or `held` while the
+ * system has no process or memory for them. Nothing here is fatal after the beginning.
  */
 #include "worker.h"
 
 #include "client.h"
 #include "clock.h"
-#include "handler.h"
+#include "launch.h"
 #include "log.h"
 #include "privilege.h"
 #include "reaper.h"
@@ -125,7 +125,7 @@ static int64_t idle_until(const struct worker *w)
 {
 	int64_t until = w->active + w->service->worker_idle;
 
-	if (w->table.own > 0 || w->held >= 0)
+	if (w->table.own > 0 || w->held > 0)
 		return CLOCK_NEVER;
 	if (w->relaying && !w->deaf && !w->alone)
 		return until;
@@ -146,7 +146,7 @@ static int64_t next_due(struct worker *w, bool polling)
 	int64_t due = idle_until(w);
 
 	due = clock_min(due, reaper_due(w));
-	due = clock_min(due, handler_rest(w->handler, w->now));
+	due = clock_min(due, launch_due(w));
 	if (w->finish_at != CLOCK_NEVER)
 		due = clock_min(due, polling ? w->now : w->finish_at);
 	if (w->relay != NULL)
@@ -199,6 +199,7 @@ static void run(struct worker *w)
 		if (wait_for_event(fds, w, polling) < 0)
 			continue;
 		w->now = clock_now();
+		launch_settle(w); /* before anything is told of a connection */
 		if (fds[2].revents !=
 		    0) /* before reaping: whose lines they are is known now */
 			read_stderr(w);
@@ -213,7 +214,7 @@ static void run(struct worker *w)
 		reaper_expire(w);
 		client_retry(w);
 		queued = !polling || fds[3].revents != 0;
-		if (polling && queued && w->accepting && w->held < 0)
+		if (polling && queued)
 			client_accept(w);
 		if (w->shut)
 			tell_shut(w);
@@ -310,10 +311,9 @@ static int begin(struct worker *w, const struct worker_start *start, const char 
 		return -1;
 	*step = "memory";
 	w->limit = limit_new(&rule, (uint32_t)s->max_connections);
-	w->handler = handler_new(s);
-	if (w->limit == NULL || w->handler == NULL)
-		return -1;
 	w->takes_fds = takes_fds();
+	if (w->limit == NULL || launch_init(w) < 0)
+		return -1;
 	if (start->stderr_out >= 0) {
 		reset_stderr();
 		w->relay = relay_new(STDERR_OUT, s->name, find_writer, w,
@@ -337,7 +337,6 @@ _Noreturn void worker_run(const struct worker_start *start)
 			    .accepting = start->listener >= 0,
 			    .takes_fds = true, /* as long as nobody has asked */
 			    .relaying = start->listener < 0,
-			    .held = -1,
 			    .finish_at = CLOCK_NEVER,
 			    .sweep_at = CLOCK_NEVER,
 			    .want_groups = access_wants_groups(&start->service->access)};

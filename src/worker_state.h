@@ -6,6 +6,7 @@
 #define UDSD_WORKER_STATE_H
 
 #include "config.h"
+#include "handler.h"
 #include "limit.h"
 #include "overload.h"
 #include "peer.h"
@@ -20,11 +21,23 @@
 /* A worker's descriptors, low ones: their table is copied with each handler. */
 enum { LISTENER = 3, CHANNEL, LOG, STDERR_OUT, SIGNALS, FDS };
 
+#define HANDS \
+ 8 /* clients that may be between accept and their handlers' first instruction */
+
+enum hand_state { HAND_EMPTY, HAND_HELD, HAND_STARTED };
+
+/* A client on its way to its handler. */
+struct hand {
+	enum hand_state state; /* held: there is no process or memory for it yet */
+	int fd;
+	uint32_t conn; /* its slot; 0: it has none yet */
+	struct handler *handler;
+};
+
 struct worker {
 	const struct service *service;
 	pid_t pid; /* our own */
 	struct counters *counters;
-	struct handler *handler;
 	struct limit *limit;
 	struct relay *relay; /* NULL: stderr does not go to the log */
 	struct table table;
@@ -36,10 +49,12 @@ struct worker {
 	int64_t finish_at; /* when those still queued are given up; CLOCK_NEVER: not draining */
 	bool deaf;         /* nothing comes from handlers' standard error any more */
 	bool want_groups;
-	bool takes_fds;     /* clients may send descriptors */
-	int held;           /* a client for whom there is no process yet; -1: none */
-	uint32_t held_conn; /* its slot; 0: it has none yet */
-	struct peer peer;   /* of the client in hand */
+	bool takes_fds; /* clients may send descriptors */
+	struct hand hands[HANDS];
+	unsigned held, started; /* how many hands are in these states */
+	unsigned hands_max;     /* that may be started at once */
+	bool queued;            /* more clients wait, as far as we know */
+	struct peer peer;       /* of the client that was accepted last */
 	struct sockaddr_un from;
 	socklen_t from_len;
 	int64_t now;    /* of this turn */

@@ -52,7 +52,7 @@ ERRORS = {
     "setresuid": "EPERM EAGAIN", "setrlimit": "EPERM", "setsid": "EPERM",
     "setsockopt": "EPERM ENOMEM", "setuid": "EPERM EAGAIN", "shutdown": "ENOTCONN",
     "signalfd": "EMFILE ENOMEM", "sigprocmask": "EINVAL", "socket": "EMFILE ENOBUFS",
-    "socketpair": "EMFILE ENFILE", "stat": "EACCES", "syscall": "EPERM ENOMEM",
+    "socketpair": "EMFILE ENFILE", "stat": "EACCES", "syscall": "EPERM ENOENT ENOMEM EAGAIN ETXTBSY",
     "timer_create": "EAGAIN", "timer_settime": "EINVAL", "unlink": "EACCES EROFS",
     "unlinkat": "EACCES EROFS", "wait4": "ECHILD EINTR", "waitid": "EINTR",
     "waitpid": "ECHILD EINTR", "write": "EIO ENOSPC EINTR", "writev": "EIO EINTR",

@@ -35,6 +35,7 @@ __all__ = [
     "UDSC",
     "UDSCTL",
     "UDSD",
+    "UDSD_VFORK",
     "USER",
     "Udsd",
     "WHOAMI",
@@ -55,6 +56,7 @@ TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 BUILD = os.environ.get("UDSD_BUILD") or TOP
 SRC = os.environ.get("UDSD_SRC") or TOP
 UDSD = os.path.join(BUILD, "src", "udsd")
+UDSD_VFORK = os.path.join(BUILD, "tests", "e2e", "udsd_vfork") # see src/raw.h
 UDSC = os.path.join(BUILD, "src", "udsc")
 UDSCTL = os.path.join(BUILD, "src", "udsctl")
 ECHO = os.path.join(BUILD, "handlers", "echo")
@@ -339,6 +341,7 @@ class Case(unittest.TestCase):
     """A test with a directory, supervisors, clients and other processes of its own."""
 
     maxDiff = 2000
+    PROGRAM = UDSD
 
     @classmethod
     def setUpClass(cls):
@@ -414,7 +417,7 @@ class Case(unittest.TestCase):
             popen.setdefault("stderr", stderr)
             popen.setdefault("stdout", subprocess.DEVNULL)
             popen.setdefault("stdin", subprocess.DEVNULL)
-            process = subprocess.Popen([*wrapper, UDSD, *args], **popen)
+            process = subprocess.Popen([*wrapper, self.PROGRAM, *args], **popen)
         sup = Udsd(process.pid, log, process)
         self.supervisors.append(sup)
         return sup

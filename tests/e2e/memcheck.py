@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 
-from harness import Case, complete, config, service, wait_for
+from harness import UDSD_VFORK, Case, complete, config, service, wait_for
 from more import visit
 
 VALGRIND = ["valgrind", "--quiet", "--error-exitcode=99", "--track-fds=yes", "--leak-check=no"]
@@ -66,7 +66,10 @@ def run_unit(program):
 
 
 class Supervisor(Case):
-    """Not a test of make check: udsd as a whole, slow as it is."""
+    """Not a test of make check: udsd as a whole, slow as it is. valgrind cannot follow a child that
+    shares memory beside its parent."""
+
+    PROGRAM = UDSD_VFORK
 
     def run_all(self):
         text = "".join(

@@ -14,7 +14,7 @@ import subprocess
 import time
 
 import proc
-from harness import PATIENCE, PYTHON, UDSD, Case, Udsd, complete, config, service, wait_for
+from harness import PATIENCE, PYTHON, UDSD_VFORK, Case, Udsd, complete, config, service, wait_for
 from more import Faults, visit
 
 NEXT_WORKER = 0.1               # seconds until a worker is started again
@@ -38,7 +38,7 @@ def place(offset):
     """Where a call returns to: function and line, if that can be told."""
     if shutil.which("addr2line") is None:
         return "%#x" % offset
-    done = subprocess.run(["addr2line", "-sfie", UDSD, "%#x" % (offset - 1)], capture_output=True,
+    done = subprocess.run(["addr2line", "-sfie", UDSD_VFORK, "%#x" % (offset - 1)], capture_output=True,
                           text=True, check=True)
     words = done.stdout.split("\n")
     pairs = list(zip(words[::2], words[1::2]))  # innermost first
@@ -54,6 +54,7 @@ def is_in(site, pattern):
 class Sweep(Case):
     """One phase, in which calls may fail."""
 
+    PROGRAM = UDSD_VFORK # its children make their calls by libc
     phase = None
     made = 0        # cases in which the call was made, and so failed
     trial = None    # the one at hand
@@ -352,7 +353,7 @@ class Daemon(Start):
 
     def daemonize(self, environment):
         with open(self.path("words"), "wb") as words:
-            done = self.run_program([UDSD, "-c", self.write("udsd.conf", complete(self.text))],
+            done = self.run_program([self.PROGRAM, "-c", self.write("udsd.conf", complete(self.text))],
                                     env=environment, stderr=words)
         if done.returncode == 0:
             with open(self.path("pid"), encoding="ascii") as file:

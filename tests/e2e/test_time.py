@@ -143,7 +143,7 @@ class WithoutWorker(Case):
         socks = [self.connect(sup.socket) for _ in rows]
         for sock in socks:
             self.assertEqual(self.receive(sock, 6), b"ready\n")
-        opened = sup.wait_events(len(rows), "open")
+        opened = sorted(sup.wait_events(len(rows), "open"), key=lambda event: int(event["conn"]))
         kill_worker(sup)
         for number, (command, status, busy) in enumerate(rows):
             with self.subTest(command=command):

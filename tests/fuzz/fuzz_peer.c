@@ -4,7 +4,7 @@
  * What holds: the environment is a list of NAME=value, where the peer is bound is there at most once
  * and without a control character, and nothing of one connection is left in the next.
  */
-#include "handler.h"
+#include "environment.h"
 
 #include "records.h"
 
@@ -12,16 +12,16 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static struct handler *make_handler(void)
+static struct environment *make_environment(void)
 {
 	static char name[] = "s", home[] = "/", path[] = "/run/s";
 	static const struct account account = {.name = name, .home = home, .shell = home};
 	static const struct service service = {
 		.name = name, .socket = path, .account = &account};
-	struct handler *h = handler_new(&service);
+	struct environment *e = environment_new(&service);
 
-	must(h != NULL);
-	return h;
+	must(e != NULL);
+	return e;
 }
 
 static void check_environment(char *const *env, int bound)
@@ -45,18 +45,18 @@ static void check_environment(char *const *env, int bound)
 /* A byte with the length of the address, the address, the rest is the rule. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static struct handler *handler;
+	static struct environment *environment;
 	const size_t at = offsetof(struct sockaddr_un, sun_path);
 	struct sockaddr_un from = {.sun_family = AF_UNIX};
 	const struct peer peer = {.uid = 1, .gid = 2, .pid = 3};
-	struct handler_call call = {.peer = &peer, .from = &from};
+	struct environment_call call = {.peer = &peer, .from = &from};
 	char rule[512] = "";
 	size_t len;
 
 	if (size == 0)
 		return 0;
-	if (handler == NULL)
-		handler = make_handler();
+	if (environment == NULL)
+		environment = make_environment();
 	/* the kernel tells a byte more for a path that fills all */
 	len = *data++ % (sizeof(from.sun_path) + 2);
 	call.from_len = (socklen_t)(at + len);
@@ -69,8 +69,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size -= len;
 	memcpy(rule, data, size < sizeof(rule) ? size : sizeof(rule) - 1);
 	call.rule = rule;
-	check_environment(handler_environment(handler, &call), call.from_len > at);
+	check_environment(environment_of(environment, &call), call.from_len > at);
 	call.from_len = (socklen_t)at;
-	check_environment(handler_environment(handler, &call), 0);
+	check_environment(environment_of(environment, &call), 0);
 	return 0;
 }

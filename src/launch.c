@@ -1,0 +1,190 @@
+/*
+ * launch.c: from a client's slot to its running handler, with several on the way at once.
+ *
+ * A start costs most of its time in the kernel, which can do several at once. So while more clients
+ * wait the next one is accepted without waiting for the last one's handler. The client's descriptor
+ * is ours until its handler executes, so that it can be held if that fails for want of resources.
+ * What fails in a child is dealt with when the child has been waited for.
+ */
+#include "launch.h"
+
+#include "clock.h"
+#include "log.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#define WAIT_TIME (10 * NSEC_PER_MSEC) /* for a start, when there is nothing else to do */
+#define LOOK_PAUSE NSEC_PER_MSEC       /* between looks at one that takes longer */
+#define LAUNCH_TIMEOUT (10 * NSEC_PER_SEC)
+
+int launch_init(struct worker *w)
+{
+	/* a child has the other clients' descriptors until it executes, and closing may take time */
+	w->hands_max = handler_is_concurrent() && !w->takes_fds ? HANDS : 1;
+	for (size_t i = 0; i < HANDS; i++) {
+		w->hands[i].handler = handler_new(w->service);
+		if (w->hands[i].handler == NULL)
+			return -1;
+	}
+	return 0;
+}
+
+struct hand *launch_hand(struct worker *w)
+{
+	struct hand *hand = w->hands;
+
+	while (hand->state != HAND_EMPTY)
+		hand++;
+	return hand;
+}
+
+static void log_open_line(const struct worker *w, const struct slot *slot)
+{
+	struct log_line line;
+
+	log_begin(&line, LOG_INFO, "open");
+	log_str(&line, "service", w->service->name);
+	log_num(&line, "conn", (int64_t)slot->conn);
+	log_num(&line, "pid", atomic_load(&slot->pid));
+	log_num(&line, "peer-uid", slot->uid);
+	log_num(&line, "peer-gid", slot->gid);
+	log_num(&line, "peer-pid", slot->peer_pid);
+	log_str(&line, "rule", slot->rule);
+	log_end(&line);
+}
+
+struct peer launch_give_back(struct worker *w, struct hand *hand)
+{
+	const struct slot *slot;
+
+	if (hand->conn == 0)
+		return (struct peer){0};
+	slot = table_slot(&w->table, hand->conn);
+	limit_give(w->limit, slot->uid);
+	table_cancel(&w->table, hand->conn);
+	return (struct peer){.uid = slot->uid, .gid = slot->gid, .pid = slot->peer_pid};
+}
+
+void launch_hold(struct worker *w, struct hand *hand, const char *step, int error)
+{
+	overload_busy(&w->overload, step, error, w->now);
+	hand->state = HAND_HELD;
+	w->held++;
+}
+
+void launch_release(struct worker *w, struct hand *hand)
+{
+	hand->state = HAND_EMPTY;
+	w->held--;
+}
+
+/* The handler could not be started. */
+static void fail(struct worker *w, struct hand *hand, const char *step, int error)
+{
+	if (handler_is_busy(error)) {
+		launch_hold(w, hand, "spawn", error);
+		return;
+	}
+	w->counters->failures++;
+	overload_failed(&w->overload, w->service->handler[0],
+			table_slot(&w->table, hand->conn)->conn, step, error, w->now);
+	(void)launch_give_back(w, hand);
+	peer_turn_away(hand->fd, w->service->type, NULL, w->takes_fds);
+}
+
+/* It is on its way no more. */
+static void arrive(struct worker *w, struct hand *hand)
+{
+	hand->state = HAND_EMPTY;
+	w->started--;
+}
+
+/* The handler runs. */
+static void succeed(struct worker *w, struct hand *hand)
+{
+	arrive(w, hand);
+	close(hand->fd);
+	overload_over(&w->overload);
+	w->counters->opened++;
+	if (w->counters->peak < table_live(&w->table))
+		w->counters->peak = table_live(&w->table);
+	log_open_line(w, table_slot(&w->table, hand->conn));
+}
+
+static void settle(struct worker *w, struct hand *hand)
+{
+	const struct conn *conn = &w->table.conns[hand->conn];
+	const char *step;
+
+	if (handler_is_settled(hand->handler)) {
+		if (handler_error(hand->handler, &step) == 0)
+			succeed(w, hand);
+	} else if (w->now >= conn->since + LAUNCH_TIMEOUT) {
+		handler_give_up(hand->handler, conn->pid);
+	}
+}
+
+void launch_settle(struct worker *w)
+{
+	for (size_t i = 0; i < HANDS && w->started > 0; i++)
+		if (w->hands[i].state == HAND_STARTED)
+			settle(w, &w->hands[i]);
+}
+
+int64_t launch_due(const struct worker *w)
+{
+	return w->started > 0 ? w->now + LOOK_PAUSE : CLOCK_NEVER;
+}
+
+bool launch_was_handler(struct worker *w, uint32_t conn)
+{
+	struct hand *hand = w->hands;
+	const char *step;
+	int error;
+
+	while (hand < w->hands + HANDS &&
+	       (hand->state != HAND_STARTED || hand->conn != conn))
+		hand++;
+	if (hand == w->hands + HANDS)
+		return true;
+	error = handler_error(hand->handler, &step);
+	if (error == 0) {
+		succeed(w, hand);
+		return true;
+	}
+	arrive(w, hand);
+	table_undo(&w->table, conn);
+	fail(w, hand, step, error);
+	return false;
+}
+
+void launch_again(struct worker *w, struct hand *hand)
+{
+	struct slot *slot = table_slot(&w->table, hand->conn);
+
+	if (handler_spawn(hand->handler, &slot->pid) < 0) {
+		fail(w, hand, "start a process", errno);
+		return;
+	}
+	table_open(&w->table, hand->conn, w->now);
+	hand->state = HAND_STARTED;
+	w->started++;
+	if (w->queued && w->started < w->hands_max && w->overload.delay == 0)
+		return;
+	(void)handler_await(hand->handler, WAIT_TIME);
+	launch_settle(w);
+}
+
+void launch_begin(struct worker *w, struct hand *hand)
+{
+	const struct slot *slot = table_slot(&w->table, hand->conn);
+	const struct environment_call call = {.peer = &w->peer,
+					      .from = &w->from,
+					      .from_len = w->from_len,
+					      .conn = slot->conn,
+					      .rule = slot->rule};
+
+	handler_prepare(hand->handler, hand->fd, &call);
+	launch_again(w, hand);
+}
