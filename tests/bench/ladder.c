@@ -4,10 +4,14 @@
  *
  * usage: ladder STEPS SOCKET HANDLER    STEPS: how many of `enum step` are done
  */
+#include "raw.h"
+
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,55 +21,61 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-enum step { FLOOR, EVENTS, CLONE, PEER, ENVIRONMENT, GROUP, WATCHDOG, RECORDS };
+enum step { FLOOR, EVENTS, CLONE, MANY, PEER, ENVIRONMENT, GROUP, RECORDS };
 
 #define VARIABLES 17
 #define CHANGING 5 /* of them */
 #define LOOK_AWAY_MS 20
+#define HANDS 8 /* starts at once */
+
+/* A client whose handler is being started. */
+struct hand {
+	int conn;
+	pid_t pid;
+	int running; /* a futex, cleared by the kernel when the child executes */
+	char values[VARIABLES][64], *env[VARIABLES + 1];
+	char stack[16384] __attribute__((aligned(16)));
+};
 
 static enum step steps;
 static char *const *handler;
-static char values[VARIABLES][64], *env[VARIABLES + 1];
-static int listener, signals = -1, watchdog, records[2];
-static char stack[65536] __attribute__((aligned(16)));
+static struct hand hands[HANDS];
+static int listener, signals = -1, records[2];
 
+/* Only raw calls: the parent may run meanwhile. */
 static int child(void *arg)
 {
 	const unsigned long long none = 0;
-	const int *conn = arg;
+	const struct hand *hand = arg;
 
 	if (steps >= GROUP)
-		setpgid(0, 0);
-	dup2(*conn, 0);
-	dup2(*conn, 1);
+		RAW(setpgid, 0, 0, 0, 0);
+	RAW(dup3, hand->conn, 0, 0, 0);
+	RAW(dup3, hand->conn, 1, 0, 0);
 	if (steps >= EVENTS)
-		syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof(none));
-	execve(handler[0], handler, env);
+		RAW(rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof(none));
+	RAW(execve, handler[0], handler, hand->env, 0);
 	_exit(127);
 }
 
-static pid_t start(int *conn)
+static void start(struct hand *hand)
 {
-	pid_t pid;
+	int flags = CLONE_VM | SIGCHLD;
 
-	if (steps >= CLONE)
-		return clone(child, stack + sizeof(stack),
-			     CLONE_VM | CLONE_VFORK | SIGCHLD, conn);
-	pid = vfork(); /* NOLINT: what it is compared with */
-	if (pid == 0)
-		child(conn);
-	return pid;
-}
-
-static void set_watchdog(int seconds)
-{
-	const struct itimerspec when = {.it_value = {.tv_sec = seconds}};
-
-	if (steps >= WATCHDOG)
-		syscall(SYS_timer_settime, watchdog, 0, &when, NULL);
+	if (steps < CLONE) {
+		hand->pid = vfork(); /* NOLINT: what it is compared with */
+		if (hand->pid == 0)
+			child(hand);
+		return;
+	}
+	flags |= steps >= MANY ? CLONE_CHILD_CLEARTID : CLONE_VFORK;
+	hand->running = steps >= MANY;
+	hand->pid = clone(child, hand->stack + sizeof(hand->stack), flags, hand, NULL,
+			  NULL, &hand->running);
+	if (hand->pid < 0)
+		hand->running = 0;
 }
 
 static void record(const char *verb, pid_t pid)
@@ -82,38 +92,81 @@ static void record(const char *verb, pid_t pid)
 	(void)!write(records[1], line, (size_t)n);
 }
 
-/* Whether the peer has gone already. */
-static int gone(int conn)
+static bool is_running(const struct hand *hand)
+{
+	return __atomic_load_n(&hand->running, __ATOMIC_ACQUIRE) != 0;
+}
+
+/* Those whose handlers run are ours no more. */
+static void settle(void)
+{
+	for (struct hand *hand = hands; hand < hands + HANDS; hand++) {
+		if (hand->conn < 0 || is_running(hand))
+			continue;
+		close(hand->conn);
+		hand->conn = -1;
+		record("open", hand->pid);
+	}
+}
+
+static void await(struct hand *hand)
+{
+	while (is_running(hand))
+		syscall(SYS_futex, &hand->running, FUTEX_WAIT, 1, NULL);
+}
+
+static struct hand *free_hand(void)
+{
+	for (struct hand *hand = hands; hand < hands + HANDS; hand++)
+		if (hand->conn < 0)
+			return hand;
+	await(hands);
+	settle();
+	return hands;
+}
+
+/* Who the peer is, and whether it has gone already; whether more clients wait. */
+static bool has_gone(int conn, bool *queued)
 {
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
-	struct pollfd p = {.fd = conn};
+	struct pollfd fds[] = {{.fd = listener, .events = POLLIN}, {.fd = conn}};
 
-	if (steps < PEER)
-		return 0;
-	(void)getsockopt(conn, SOL_SOCKET, SO_PEERCRED, &peer, &len);
-	return poll(&p, 1, 0) > 0;
+	*queued = false;
+	if (steps < MANY)
+		return false;
+	if (steps >= PEER)
+		(void)getsockopt(conn, SOL_SOCKET, SO_PEERCRED, &peer, &len);
+	(void)poll(fds, steps >= PEER ? 2 : 1, 0);
+	*queued = fds[0].revents != 0;
+	return fds[1].revents != 0;
 }
 
-static void serve(void)
+/* Serves one client; whether more wait. */
+static bool serve(void)
 {
+	struct hand *hand = free_hand();
 	struct sockaddr_un from;
 	socklen_t len = sizeof(from);
-	int conn = accept4(listener, steps >= PEER ? (struct sockaddr *)&from : NULL,
-			   steps >= PEER ? &len : NULL, SOCK_CLOEXEC);
-	pid_t pid;
+	bool queued;
 
-	if (conn < 0 || gone(conn)) {
-		close(conn);
-		return;
+	hand->conn = accept4(listener, steps >= PEER ? (struct sockaddr *)&from : NULL,
+			     steps >= PEER ? &len : NULL, SOCK_CLOEXEC);
+	if (hand->conn < 0)
+		return false;
+	if (has_gone(hand->conn, &queued)) {
+		close(hand->conn);
+		hand->conn = -1;
+		return queued;
 	}
 	for (int i = 0; steps >= ENVIRONMENT && i < CHANGING; i++)
-		snprintf(values[i], sizeof(values[i]), "VARIABLE_%d=%d", i, conn);
-	set_watchdog(10);
-	pid = start(&conn);
-	set_watchdog(0);
-	close(conn);
-	record("open", pid);
+		snprintf(hand->values[i], sizeof(hand->values[i]), "VARIABLE_%d=%d", i,
+			 hand->conn);
+	start(hand);
+	if (!queued)
+		await(hand);
+	settle();
+	return queued;
 }
 
 static void reap(int busy)
@@ -138,8 +191,8 @@ static void wait_for_event(void)
 		return;
 	if (fds[0].revents)
 		reap(fds[1].revents != 0);
-	if (fds[1].revents)
-		serve();
+	for (int i = 0; i < HANDS && fds[1].revents != 0 && serve(); i++)
+		;
 }
 
 /* The log process: reads what there is, then looks away. */
@@ -159,17 +212,23 @@ static void drain(void)
 	_exit(0);
 }
 
+static void prepare_hand(struct hand *hand)
+{
+	hand->conn = -1;
+	for (int i = 0; i < (steps >= ENVIRONMENT ? VARIABLES : 1); i++) {
+		snprintf(hand->values[i], sizeof(hand->values[i]),
+			 "VARIABLE_%d=/run/udsd/a/value", i);
+		hand->env[i] = hand->values[i];
+	}
+}
+
 static int prepare(const char *path)
 {
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
-	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGKILL};
 	sigset_t set;
 
-	for (int i = 0; i < (steps >= ENVIRONMENT ? VARIABLES : 1); i++) {
-		snprintf(values[i], sizeof(values[i]), "VARIABLE_%d=/run/udsd/a/value",
-			 i);
-		env[i] = values[i];
-	}
+	for (int i = 0; i < HANDS; i++)
+		prepare_hand(&hands[i]);
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
 	if (steps >= EVENTS) {
@@ -180,7 +239,6 @@ static int prepare(const char *path)
 		return -1;
 	if (steps >= RECORDS && fork() == 0)
 		drain();
-	syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &watchdog);
 	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	strncpy(sun.sun_path, path, sizeof(sun.sun_path) - 1);
 	unlink(path);

@@ -18,10 +18,10 @@ STEPS = (
     "the bare loop: accept4, vfork, dup2 twice, execve, close, waitpid",
     "poll, signalfd, wait4 for any child; signal mask in the child",
     "clone with a stack of its own instead of vfork",
+    "eight starts at once, while more clients wait",
     "the peer: address, credentials, whether it has gone",
     "17 environment variables, 5 of them written anew",
     "setpgid in the child",
-    "a watchdog timer set and unset for each start (udsd: once a second)",
     "two log records, and the process that reads them",
 )
 
