@@ -32,7 +32,8 @@ class Rates:
         self.bench = bench
         self.modes = [("udsd" + where + ", " + name, goal)
                       for where, _ in places for name, _, goal in modes]
-        self.servers = [bench.floor("vfork", handler), bench.floor("fork", handler)]
+        self.servers = [bench.floor("vfork", handler), bench.floor("fork", handler),
+                        bench.floor_many(handler)]
         self.servers += [bench.udsd("udsd" + where + ", " + name, options, handler, as_root)
                          for where, as_root in places for name, options, _ in modes]
         peers, self.missing = bench.peers(handler)

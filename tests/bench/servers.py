@@ -79,6 +79,11 @@ class Bench:
         return self.start("bare loop, " + kind,
                           [self.program["floor"], kind, "@", self.program[handler]])
 
+    def floor_many(self, handler="tiny"):
+        """The bare loop with several starts at once: ladder.c up to that step."""
+        return self.start("bare loop, eight starts at once",
+                          [self.program["ladder"], "3", "@", self.program[handler]])
+
     def udsd(self, name, options=LOG, handler="tiny", as_root=False, more=()):
         """udsd with a service, and those of `more`: pairs of a socket's path and options."""
         path = self.path("sock")
