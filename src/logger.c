@@ -158,14 +158,14 @@ static size_t emit(char *text, size_t len)
 	return rest;
 }
 
-static void watch(int fd)
+static bool watch(int fd)
 {
 	struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
 
-	if (epoll_ctl(channels, EPOLL_CTL_ADD, fd, &event) == 0)
-		live++;
-	else
-		close(fd);
+	if (epoll_ctl(channels, EPOLL_CTL_ADD, fd, &event) < 0)
+		return false;
+	live++;
+	return true;
 }
 
 /* One thing that the supervisor says to the log process itself: as recvmsg(2). */
@@ -187,7 +187,8 @@ static ssize_t take_order(void)
 
 	if (c != NULL && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
 		memcpy(&fd, CMSG_DATA(c), sizeof(fd));
-		watch(fd);
+		if (!watch(fd))
+			close(fd);
 	} else if (n == 2 && order[0] == FACILITY_ORDER && use_syslog) {
 		openlog("udsd", 0, order[1] << 3);
 	}
@@ -256,8 +257,8 @@ static void run(void)
 {
 	struct epoll_event event[EVENTS];
 
-	watch(ORDERS_FD);
-	watch(OWN_FD);
+	if (!watch(ORDERS_FD) || !watch(OWN_FD))
+		return; /* the next log process may have more luck */
 	while (live > 0) {
 		int n = epoll_wait(channels, event, EVENTS, -1);
 
