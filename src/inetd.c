@@ -1,6 +1,6 @@
 /*
  * inetd.c: a child of the supervisor that becomes a handler. It drops its privileges in a process of
- * its own memory (no vfork), as a worker does.
+ * memory of its own, as a worker does.
  */
 #include "inetd.h"
 
