@@ -36,6 +36,7 @@ struct hand *launch_hand(struct worker *w)
 
 	while (hand->state != HAND_EMPTY)
 		hand++;
+	hand->conn = 0;
 	return hand;
 }
 

@@ -164,12 +164,14 @@ class Shim(Base):
     def test_the_peer_cannot_be_read(self):
         """For want of memory for its groups; it could be asked again."""
         sup = self.serve_with_faults(allow=["gid:%d" % os.getgid()])
-        self.hello(sup.socket).close()
+        other = self.hello(sup.socket)
         self.faults.begin("getsockopt", errno.ENOMEM)
         sock = self.connect(sup.socket)
         sup.wait_event("busy", step="peer", error=os.strerror(errno.ENOMEM))
         self.faults.end()
         self.assertEqual(self.receive(sock, 7), b"hello\r\n")
+        self.assertEqual([event["conn"] for event in sup.wait_events(2, "open")], ["1", "2"])
+        self.round_trip(other)
 
     def test_live_connections_go_on(self):
         for call, error in (("accept4", errno.EMFILE), ("clone", errno.EAGAIN)):
