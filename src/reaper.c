@@ -20,21 +20,27 @@
 #define FEW 64    /* so many children are looked through at once */
 #define RECENT 16 /* of more */
 
-/* A child has ended and been waited for. */
-static void bury(struct worker *w, pid_t pid, int status, const struct rusage *usage)
+static void bury(struct worker *w, const struct dead *d)
 {
-	uint32_t conn = table_find(&w->table, pid);
+	uint32_t conn = table_find(&w->table, d->pid);
 	struct slot *slot;
 
 	if (conn == 0 || !launch_was_handler(w, conn))
 		return;
 	slot = table_slot(&w->table, conn);
 	if (w->relay != NULL)
-		relay_end(w->relay, pid);
+		relay_end(w->relay, d->pid);
 	limit_give(w->limit, slot->uid);
-	slot_close(w->table.board, slot, w->service->name, status, usage);
+	slot_close(w->table.board, slot, w->service->name, d->status, &d->usage);
 	table_close(&w->table, conn);
 	w->active = w->now;
+}
+
+void reaper_bury(struct worker *w)
+{
+	for (unsigned i = 0; i < w->ndead; i++)
+		bury(w, &w->dead[i]);
+	w->ndead = 0;
 }
 
 /* The system has failed to tell who has ended. */
@@ -47,12 +53,15 @@ static void sweep_later(struct worker *w)
 /* Waits for this child, -1: for any, if it has ended. */
 static bool reap(struct worker *w, pid_t pid)
 {
-	struct rusage usage;
-	int status;
+	struct dead *d = &w->dead[w->ndead];
 
-	pid = wait4(pid, &status, WNOHANG, &usage);
+	if (w->ndead == DEAD) {
+		w->sweep_at = w->now;
+		return false;
+	}
+	pid = d->pid = wait4(pid, &d->status, WNOHANG, &d->usage);
 	if (pid > 0)
-		bury(w, pid, status, &usage);
+		w->ndead++;
 	else if (pid < 0)
 		sweep_later(w);
 	return pid > 0;

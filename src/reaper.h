@@ -4,13 +4,17 @@
 
 #include "worker_state.h"
 
-/* SIGCHLD has come: waits for children that have ended, logs that, and frees their slots. If `busy`,
+/* SIGCHLD has come: waits for children that have ended, for reaper_bury(). If `busy`,
  * there is more to do at once and the signal may be left where it is: while it is there the kernel
  * makes no other one. */
 void reaper_read(struct worker *worker, bool busy);
 
-/* Waits for all children that have ended. */
+/* Waits for all children that have ended, whoever they are. */
 void reaper_sweep(struct worker *worker);
+
+/* Logs the end of those that have been waited for, and frees their slots. To be called before
+ * anything else is done with connections: their pids may be others' already. */
+void reaper_bury(struct worker *worker);
 
 /* Ends those whose max-lifetime or kill-grace has passed. */
 void reaper_expire(struct worker *worker);

@@ -20,7 +20,7 @@
 
 #define PARTIALS 16
 #define READ_BYTES 16384
-#define READS_A_TURN 8
+#define READS_A_TURN 64
 
 /* A line that has not ended. */
 struct partial {

@@ -184,6 +184,17 @@ static void read_stderr(struct worker *w)
 
 static void run(struct worker *w)
 {
+/* Reads what those have written who have ended, too, while it is known who they were. */
+static void go_on_relaying(struct worker *w, bool readable)
+{
+	if (w->relay == NULL)
+		return;
+	if (!w->deaf && (readable || w->ndead > 0))
+		read_stderr(w);
+	else if (relay_due(w->relay) <= w->now)
+		relay_tick(w->relay, w->now);
+}
+
 	struct pollfd fds[] = {
 		{.fd = SIGNALS, .events = POLLIN},
 		{.fd = CHANNEL, .events = POLLIN},
@@ -200,17 +211,14 @@ static void run(struct worker *w)
 			continue;
 		w->now = clock_now();
 		launch_settle(w); /* before anything is told of a connection */
-		if (fds[2].revents !=
-		    0) /* before reaping: whose lines they are is known now */
-			read_stderr(w);
-		else if (w->relay != NULL && relay_due(w->relay) <= w->now)
-			relay_tick(w->relay, w->now);
 		if (fds[0].revents != 0)
 			reaper_read(w, fds[3].revents != 0);
 		if (w->sweep_at <= w->now)
 			reaper_sweep(w);
 		if (fds[1].revents != 0)
 			obey(w);
+		go_on_relaying(w, fds[2].revents != 0);
+		reaper_bury(w);
 		reaper_expire(w);
 		client_retry(w);
 		queued = !polling || fds[3].revents != 0;
@@ -233,6 +241,7 @@ static struct relay_writer find_writer(void *arg, pid_t pid)
 
 	if (conn == 0 && pid > 0)
 		conn = table_find(&w->table, getpgid(pid));
+	launch_settle(w); /* who writes runs */
 	if (conn == 0)
 		return (struct relay_writer){0};
 	return (struct relay_writer){table_slot(&w->table, conn)->conn,

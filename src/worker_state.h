@@ -15,6 +15,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -32,6 +33,15 @@ struct hand {
 	int fd;
 	uint32_t conn; /* its slot; 0: it has none yet */
 	struct handler *handler;
+};
+
+#define DEAD 32 /* children that are waited for in one turn */
+
+/* A child that has ended. */
+struct dead {
+	pid_t pid;
+	int status;
+	struct rusage usage;
 };
 
 struct worker {
@@ -53,8 +63,10 @@ struct worker {
 	struct hand hands[HANDS];
 	unsigned held, started; /* how many hands are in these states */
 	unsigned hands_max;     /* that may be started at once */
-	bool queued;            /* more clients wait, as far as we know */
-	struct peer peer;       /* of the client that was accepted last */
+	struct dead dead[DEAD]; /* not buried yet */
+	unsigned ndead;
+	bool queued;      /* more clients wait, as far as we know */
+	struct peer peer; /* of the client that was accepted last */
 	struct sockaddr_un from;
 	socklen_t from_len;
 	int64_t now;    /* of this turn */

@@ -7,7 +7,9 @@ import stat
 import time
 
 import proc
-from harness import PATIENCE, SANITIZED, USER, Case, main, needs, needs_root, wait_for
+from harness import (
+    PATIENCE, SANITIZED, USER, Case, crowd, main, needs, needs_root, parse_line, wait_for,
+)
 
 LINE_MAX = 960
 SAY = 'eval "$(cat)"'  # does what the client says
@@ -42,6 +44,20 @@ class Values(Talker):
                         event, dict(event, service="s", conn="1", pid=opened["pid"])
                     )
                     self.assertEqual(set(event), {"service", "conn", "pid", "text"})
+
+    def test_whose_it_is_is_known_when_many_end_at_once(self):
+        """And a line comes after that of the connection's start."""
+        sup = self.serve([self.script("brief", "echo brief >&2\n")], max_connections=100)
+        crowd(16, 400, lambda _: self.talk(sup.socket))
+        sup.wait_events(400, "close")
+        events = sup.wait_events(400, "stderr")
+        self.assertEqual([event for event in events if "conn" not in event], [])
+        verbs = {}
+        for verb, pairs in map(parse_line, sup.lines()):
+            verbs.setdefault(pairs.get("conn"), []).append(verb)
+        del verbs[None]
+        self.assertEqual({tuple(order) for order in verbs.values()},
+                         {("open", "stderr", "close")})
 
     def test_null(self):
         sup = self.serve_talker(stderr="null")
