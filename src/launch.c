@@ -105,7 +105,7 @@ static void arrive(struct worker *w, struct hand *hand)
 static void succeed(struct worker *w, struct hand *hand)
 {
 	arrive(w, hand);
-	close(hand->fd);
+	peer_close(hand->fd, w->takes_fds);
 	overload_over(&w->overload);
 	w->counters->opened++;
 	if (w->counters->peak < table_live(&w->table))

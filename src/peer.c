@@ -10,7 +10,10 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
+
+#define HURRY_USEC 1000
 
 #ifndef SO_PEERGROUPS
 # define SO_PEERGROUPS 59
@@ -70,7 +73,8 @@ static bool discard(int fd, int type)
 	struct msghdr msg = {.msg_iov = &part,
 			     .msg_iovlen = 1,
 			     .msg_control = control,
-			     .msg_controllen = sizeof(control)};
+			     .msg_controllen =
+				     type == SOCK_SEQPACKET ? sizeof(control) : 0};
 	ssize_t n = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
 	return n > 0 || (n == 0 && type == SOCK_SEQPACKET && msg.msg_controllen > 0);
@@ -78,7 +82,7 @@ static bool discard(int fd, int type)
 
 /* shutdown() first stops the client's writes (EPIPE), so what has to be read is bounded; closing
  * with something unread would reset the connection. Descriptors that came along do not fit into
- * the control buffer, and the kernel closes them. */
+ * the control buffer, which credentials fill if there is one, and the kernel closes them. */
 void peer_refuse(int fd, int type, const char *message)
 {
 	const int on = 1;
@@ -93,27 +97,40 @@ void peer_refuse(int fd, int type, const char *message)
 	close(fd);
 }
 
-static void signal_unblock(int sig)
+static void wake(int sig)
 {
+	(void)sig;
+}
+
+/* Between on and off a signal cuts short whatever waits. */
+static void hurry(bool on)
+{
+	const struct itimerval soon = {{0, HURRY_USEC}, {0, HURRY_USEC}}, never = {0};
+	const struct sigaction action = {.sa_handler = wake};
 	sigset_t set;
 
 	sigemptyset(&set);
-	sigaddset(&set, sig);
-	(void)sigprocmask(SIG_UNBLOCK, &set, NULL);
+	sigaddset(&set, SIGALRM);
+	if (on)
+		(void)sigaction(SIGALRM, &action, NULL);
+	(void)setitimer(ITIMER_REAL, on ? &soon : &never, NULL);
+	(void)sigprocmask(on ? SIG_UNBLOCK : SIG_BLOCK, &set, NULL);
+}
+
+void peer_close(int fd, bool has_fds)
+{
+	if (has_fds)
+		hurry(true);
+	close(fd);
+	if (has_fds)
+		hurry(false);
 }
 
 void peer_turn_away(int fd, int type, const char *message, bool has_fds)
 {
-	pid_t pid = has_fds ? fork() : -1;
-
-	if (pid == 0) {
-		signal_unblock(SIGALRM);
-		alarm(1);
-		peer_refuse(fd, type, message);
-		_exit(0);
-	}
-	if (pid > 0)
-		close(fd);
-	else
-		peer_refuse(fd, type, message);
+	if (has_fds)
+		hurry(true);
+	peer_refuse(fd, type, message);
+	if (has_fds)
+		hurry(false);
 }
