@@ -7,22 +7,29 @@
 #include "privilege.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define KILL_AGAIN NSEC_PER_SEC
 #define SEND_AGAIN (100 * NSEC_PER_MSEC) /* when there was no process for it */
 #define ADOPT_AGAIN (100 * NSEC_PER_MSEC)
+#define START_TIMEOUT (10 * NSEC_PER_SEC)
+
+#define TITLE "udsd: " /* of a worker: title_set() */
 
 struct orphan {
 	struct unit *unit;
 	struct slot *slot;
 	pid_t pid;
-	int64_t due; /* when it gets `signal` */
-	int signal;  /* the next one; 0: it got SIGKILL */
-	bool ended;  /* by us: its group goes with it */
+	int64_t due;       /* when it gets `signal` */
+	int signal;        /* the next one; 0: it got SIGKILL */
+	bool ended;        /* by us: its group goes with it */
+	int64_t start_due; /* when it has to be executed */
 };
 
 static struct orphan *orphans;
@@ -81,6 +88,7 @@ static void add(struct unit *u, struct slot *slot, pid_t pid)
 		.pid = pid,
 		.signal = life > 0 && u->service->kill_grace == 0 ? SIGKILL : SIGTERM,
 		.due = life > 0 ? started_at(slot) + life : CLOCK_NEVER,
+		.start_due = clock_now() + START_TIMEOUT,
 	};
 	u->orphans++;
 }
@@ -147,6 +155,28 @@ static void end_due(const struct unit *u, int signal, int64_t now)
 	free(pids);
 }
 
+/* A worker's child is called as the worker is until it executes. Somebody with its uid may have stopped
+ * it there, where it has the worker's descriptors. */
+static void look_at_start(struct orphan *o, int64_t now)
+{
+	char path[32], name[16];
+	ssize_t n;
+	int fd;
+
+	if (now < o->start_due)
+		return;
+	o->start_due = CLOCK_NEVER;
+	(void)snprintf(path, sizeof(path), "/proc/%d/comm", o->pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, name, sizeof(name));
+	if (fd >= 0)
+		close(fd);
+	if (n < (ssize_t)strlen(TITLE) || strncmp(name, TITLE, strlen(TITLE)) != 0)
+		return;
+	o->signal = SIGKILL;
+	o->due = now;
+}
+
 bool orphan_bury(pid_t pid)
 {
 	struct rusage usage;
@@ -203,7 +233,7 @@ int64_t orphan_due(void)
 	int64_t due = CLOCK_NEVER;
 
 	for (size_t i = 0; i < count; i++)
-		due = clock_min(due, orphans[i].due);
+		due = clock_min(due, clock_min(orphans[i].due, orphans[i].start_due));
 	return due;
 }
 
@@ -212,6 +242,7 @@ void orphan_tick(int64_t now)
 	for (size_t i = 0; i < count; i++) {
 		struct orphan *o = &orphans[i];
 
+		look_at_start(o, now);
 		if (o->due <= now)
 			end_due(o->unit, o->signal, now);
 	}

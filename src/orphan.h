@@ -2,8 +2,9 @@
  * orphan.h: handlers whose worker has died.
  *
  * The supervisor is their subreaper: it waits for them, sends their `close` line, frees their slots
- * and keeps their max-lifetime. A pid from a scoreboard is untrusted: it is believed only if it is
- * our child, and signals to it are sent by a process that has become the service's user.
+ * and keeps their max-lifetime; one whose start takes too long is killed. A pid from a scoreboard is
+ * untrusted: it is believed only if it is our child, and signals to it are sent by a process that has
+ * become the service's user.
  */
 #ifndef UDSD_ORPHAN_H
 #define UDSD_ORPHAN_H

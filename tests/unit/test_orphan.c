@@ -9,6 +9,7 @@
 
 #include <limits.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -83,10 +84,7 @@ static void bury(pid_t pid)
 			orphan_tick(now);
 		info.si_pid = 0;
 		assert_int_equal(
-			waitid(P_PID, (id_t)pid, &info,
-			       WEXITED | WNOWAIT |
-				       (orphan_due() == CLOCK_NEVER ? 0 : WNOHANG)),
-			0);
+			waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT | WNOHANG), 0);
 		if (info.si_pid == pid)
 			break;
 	}
@@ -142,12 +140,42 @@ static void test_ends_and_is_buried(void **state)
 	orphan_adopt(&unit, WORKER, none_is_ours, NULL); /* once is enough */
 	assert_int_equal(orphan_count(), 1);
 	assert_int_equal(unit.orphans, 1);
-	assert_true(orphan_due() == CLOCK_NEVER);
+	assert_true(orphan_due() > clock_now()); /* a look at its start */
 	assert_false(orphan_bury(pid + 1));
 	kill(pid, SIGUSR1); /* which no shell ignores in the background */
 	bury(pid);
 	assert_int_equal(slot->pid, 0);
 	assert_non_null(strstr(capture_next(), "status=signal:USR1"));
+}
+
+/* A child is called as its worker is until it executes. */
+static void test_a_start_that_hangs(void **state)
+{
+	static const struct {
+		const char *name;
+		bool hangs;
+	} rows[] = {{"udsd: s", true}, {"udsd", false}, {"handler", false}};
+	char own[16];
+
+	(void)state;
+	prctl(PR_GET_NAME, own);
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		pid_t pid;
+
+		prctl(PR_SET_NAME, rows[i].name);
+		pid = make_child();
+		prctl(PR_SET_NAME, own);
+		put(0, pid, WORKER, clock_now());
+		orphan_adopt(&unit, WORKER, none_is_ours, NULL);
+		orphan_tick(orphan_due() - 1);
+		orphan_tick(orphan_due());
+		check((orphan_due() != CLOCK_NEVER) == rows[i].hangs, "row %zu", i);
+		if (!rows[i].hangs)
+			kill(pid, SIGUSR1);
+		bury(pid);
+		check(strstr(capture_next(), rows[i].hangs ? "KILL" : "USR1") != NULL,
+		      "row %zu", i);
+	}
 }
 
 /* The largest life that a config may have, and starts that make no sense: none is due at once. */
@@ -193,6 +221,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_what_is_not_believed, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_ends_and_is_buried, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_a_start_that_hangs, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_a_start_that_makes_no_sense, set_up,
 						tear_down),
