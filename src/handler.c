@@ -141,6 +141,13 @@ static int child_prepare(struct child *c)
 	return check(c, RAW(rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof(none)));
 }
 
+/* Other clients' connections, too: they are not to wait for this one to see their end of file. */
+static int close_rest(struct child *c)
+{
+	c->step = "descriptors";
+	return check(c, RAW(close_range, STDERR_FILENO + 1, ~0U, 0, 0));
+}
+
 /* Returns only if it fails. */
 static void child_execute(struct child *c)
 {
@@ -154,7 +161,8 @@ __attribute__((no_sanitize("address"))) static int child_main(void *arg)
 	struct child *c = arg;
 
 	c->step = "process group";
-	if (check(c, RAW(setpgid, 0, 0, 0, 0)) == 0 && child_prepare(c) == 0)
+	if (check(c, RAW(setpgid, 0, 0, 0, 0)) == 0 && child_prepare(c) == 0 &&
+	    close_rest(c) == 0)
 		child_execute(c);
 	_exit(127);
 }
