@@ -216,9 +216,11 @@ int handler_error(const struct handler *h, const char **step)
 
 void handler_give_up(struct handler *h, pid_t pid)
 {
-	if (h->child.running == 0 || h->child.error != 0)
+	int none = 0;
+
+	if (h->child.running == 0)
 		return;
-	h->child.error = ETIME;
+	(void)atomic_compare_exchange_strong(&h->child.error, &none, ETIME);
 	(void)kill(pid, SIGKILL);
 }
 
