@@ -177,8 +177,8 @@ static void accept_one(struct worker *w)
 	}
 }
 
-/* Whoever is accepted is on the way to a handler before the next one is: no more than one is lost if
- * we are killed. */
+/* Whoever is accepted is on the way to a handler before the next one is, so that few are lost if we
+ * are killed: those who are held. */
 void client_accept(struct worker *w)
 {
 	for (int i = 0; i < HANDS && client_wanted(w); i++) {
@@ -237,17 +237,22 @@ bool client_refuse_next(struct worker *w)
 	return fd >= 0;
 }
 
+void client_refuse_held(struct worker *w)
+{
+	w->refusing = true;
+	for (struct hand *hand = w->hands; hand < w->hands + HANDS; hand++) {
+		if (hand->state != HAND_HELD)
+			continue;
+		launch_release(w, hand);
+		launch_refuse(w, hand);
+	}
+}
+
 void client_refuse_queued(struct worker *w)
 {
 	int tries = REFUSE_TRIES;
 
 	while (client_refuse_next(w) || (w->accepting && errno != EAGAIN && tries-- > 0))
 		;
-	for (struct hand *hand = w->hands; hand < w->hands + HANDS; hand++) {
-		if (hand->state != HAND_HELD)
-			continue;
-		launch_release(w, hand);
-		(void)launch_give_back(w, hand);
-		peer_turn_away(hand->fd, w->service->type, NULL, w->takes_fds);
-	}
+	client_refuse_held(w);
 }

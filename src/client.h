@@ -19,4 +19,7 @@ bool client_refuse_next(struct worker *worker);
 /* Ends the connections of all who wait, with a clean end of file. */
 void client_refuse_queued(struct worker *worker);
 
+/* Ends those of all who are held, now and later. */
+void client_refuse_held(struct worker *worker);
+
 #endif

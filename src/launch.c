@@ -58,13 +58,21 @@ static void log_open_line(const struct worker *w, const struct slot *slot)
 struct peer launch_give_back(struct worker *w, struct hand *hand)
 {
 	const struct slot *slot;
+	struct peer peer;
 
 	if (hand->conn == 0)
 		return (struct peer){0};
 	slot = table_slot(&w->table, hand->conn);
-	limit_give(w->limit, slot->uid);
+	peer = (struct peer){.uid = slot->uid, .gid = slot->gid, .pid = slot->peer_pid};
+	limit_give(w->limit, peer.uid);
 	table_cancel(&w->table, hand->conn);
-	return (struct peer){.uid = slot->uid, .gid = slot->gid, .pid = slot->peer_pid};
+	return peer;
+}
+
+void launch_refuse(struct worker *w, struct hand *hand)
+{
+	(void)launch_give_back(w, hand);
+	peer_turn_away(hand->fd, w->service->type, NULL, w->takes_fds);
 }
 
 void launch_hold(struct worker *w, struct hand *hand, const char *step, int error)
@@ -83,6 +91,10 @@ void launch_release(struct worker *w, struct hand *hand)
 /* The handler could not be started. */
 static void fail(struct worker *w, struct hand *hand, const char *step, int error)
 {
+	if (handler_is_busy(error) && w->refusing) {
+		launch_refuse(w, hand);
+		return;
+	}
 	if (handler_is_busy(error)) {
 		launch_hold(w, hand, "spawn", error);
 		return;
@@ -90,8 +102,7 @@ static void fail(struct worker *w, struct hand *hand, const char *step, int erro
 	w->counters->failures++;
 	overload_failed(&w->overload, w->service->handler[0],
 			table_slot(&w->table, hand->conn)->conn, step, error, w->now);
-	(void)launch_give_back(w, hand);
-	peer_turn_away(hand->fd, w->service->type, NULL, w->takes_fds);
+	launch_refuse(w, hand);
 }
 
 /* It is on its way no more. */
@@ -142,6 +153,7 @@ bool launch_was_handler(struct worker *w, uint32_t conn)
 {
 	struct hand *hand = w->hands;
 	const char *step;
+	bool ended;
 	int error;
 
 	while (hand < w->hands + HANDS &&
@@ -155,8 +167,12 @@ bool launch_was_handler(struct worker *w, uint32_t conn)
 		return true;
 	}
 	arrive(w, hand);
+	ended = w->table.conns[conn].state != CONN_RUNNING;
 	table_undo(&w->table, conn);
-	fail(w, hand, step, error);
+	if (ended) /* by us, so it is not tried again */
+		launch_refuse(w, hand);
+	else
+		fail(w, hand, step, error);
 	return false;
 }
 

@@ -25,6 +25,9 @@ void launch_again(struct worker *worker, struct hand *hand);
  * it is. */
 struct peer launch_give_back(struct worker *worker, struct hand *hand);
 
+/* The same, and it sees end of file. */
+void launch_refuse(struct worker *worker, struct hand *hand);
+
 /* Looks how those that were started fare. To be called before anything is said about a connection,
  * and when it is due. */
 void launch_settle(struct worker *worker);

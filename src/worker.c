@@ -73,6 +73,8 @@ static void take_order(struct worker *w, const struct worker_message *message)
 	case WORKER_TERMINATE:
 	case WORKER_KILL:
 		end_handlers(w, (enum worker_order)message->order);
+		if (!w->accepting)
+			client_refuse_held(w);
 		break;
 	case WORKER_END:
 		reaper_end(w, message->conn);
@@ -182,8 +184,6 @@ static void read_stderr(struct worker *w)
 		  "error", "a handler has shut it down", NULL);
 }
 
-static void run(struct worker *w)
-{
 /* Reads what those have written who have ended, too, while it is known who they were. */
 static void go_on_relaying(struct worker *w, bool readable)
 {
@@ -195,6 +195,8 @@ static void go_on_relaying(struct worker *w, bool readable)
 		relay_tick(w->relay, w->now);
 }
 
+static void run(struct worker *w)
+{
 	struct pollfd fds[] = {
 		{.fd = SIGNALS, .events = POLLIN},
 		{.fd = CHANNEL, .events = POLLIN},
@@ -215,10 +217,10 @@ static void go_on_relaying(struct worker *w, bool readable)
 			reaper_read(w, fds[3].revents != 0);
 		if (w->sweep_at <= w->now)
 			reaper_sweep(w);
-		if (fds[1].revents != 0)
-			obey(w);
 		go_on_relaying(w, fds[2].revents != 0);
 		reaper_bury(w);
+		if (fds[1].revents != 0)
+			obey(w);
 		reaper_expire(w);
 		client_retry(w);
 		queued = !polling || fds[3].revents != 0;
@@ -239,9 +241,9 @@ static struct relay_writer find_writer(void *arg, pid_t pid)
 	struct worker *w = arg;
 	uint32_t conn = pid > 0 ? table_find(&w->table, pid) : 0;
 
+	launch_settle(w); /* who writes runs */
 	if (conn == 0 && pid > 0)
 		conn = table_find(&w->table, getpgid(pid));
-	launch_settle(w); /* who writes runs */
 	if (conn == 0)
 		return (struct relay_writer){0};
 	return (struct relay_writer){table_slot(&w->table, conn)->conn,

@@ -53,6 +53,7 @@ struct worker {
 	struct table table;
 	struct overload overload; /* when to try again what failed */
 	bool accepting;           /* false: draining */
+	bool refusing;            /* nobody is held any more */
 	bool alone;               /* the supervisor has gone */
 	bool shut;                /* the listening socket has been shut down */
 	bool relaying;            /* it is here for standard error only */
