@@ -43,7 +43,7 @@ static void log_client(const struct worker *w, int level, const char *verb,
 static void reject(struct worker *w, int fd, enum reject_reason reason, const char *rule)
 {
 	w->counters->rejected[reason]++;
-	peer_turn_away(fd, w->service->type, w->service->reject_message, w->takes_fds);
+	peer_turn_away(fd, w->service->type, w->service->reject_message);
 	log_client(w, LOG_INFO, "reject", reject_name(reason), rule);
 }
 
@@ -116,7 +116,7 @@ static void set_timeout(const struct worker *w, int fd)
 static void let_go(struct worker *w, int fd)
 {
 	w->counters->gone++;
-	peer_turn_away(fd, w->service->type, NULL, w->takes_fds);
+	peer_turn_away(fd, w->service->type, NULL);
 	log_client(w, LOG_DEBUG, "gone", NULL, NULL);
 }
 
@@ -233,7 +233,7 @@ bool client_refuse_next(struct worker *w)
 	int fd = w->accepting ? accept4(LISTENER, NULL, NULL, SOCK_CLOEXEC) : -1;
 
 	if (fd >= 0)
-		peer_turn_away(fd, w->service->type, NULL, w->takes_fds);
+		peer_turn_away(fd, w->service->type, NULL);
 	return fd >= 0;
 }
 

@@ -10,6 +10,7 @@
 
 #include "clock.h"
 #include "environment.h"
+#include "hurry.h"
 #include "raw.h"
 
 #include <fcntl.h>
@@ -141,11 +142,20 @@ static int child_prepare(struct child *c)
 	return check(c, RAW(rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof(none)));
 }
 
-/* Other clients' connections, too: they are not to wait for this one to see their end of file. */
+/* Other clients' connections, too: they are not to wait for this one to see their end of file, nor this
+ * one for what they sent along. */
 static int close_rest(struct child *c)
 {
+	const bool hurry = RAW_CALLS && hurry_is_needed();
+	long result;
+
 	c->step = "descriptors";
-	return check(c, RAW(close_range, STDERR_FILENO + 1, ~0U, 0, 0));
+	if (hurry)
+		(void)RAW(setitimer, ITIMER_REAL, &hurry_on, NULL, 0);
+	result = RAW(close_range, STDERR_FILENO + 1, ~0U, 0, 0);
+	if (hurry)
+		(void)RAW(setitimer, ITIMER_REAL, &hurry_off, NULL, 0);
+	return check(c, result);
 }
 
 /* Returns only if it fails. */

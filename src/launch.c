@@ -20,8 +20,7 @@
 
 int launch_init(struct worker *w)
 {
-	/* a child has the other clients' descriptors until it executes, and closing may take time */
-	w->hands_max = handler_is_concurrent() && !w->takes_fds ? HANDS : 1;
+	w->hands_max = handler_is_concurrent() ? HANDS : 1;
 	for (size_t i = 0; i < HANDS; i++) {
 		w->hands[i].handler = handler_new(w->service);
 		if (w->hands[i].handler == NULL)
@@ -72,7 +71,7 @@ struct peer launch_give_back(struct worker *w, struct hand *hand)
 void launch_refuse(struct worker *w, struct hand *hand)
 {
 	(void)launch_give_back(w, hand);
-	peer_turn_away(hand->fd, w->service->type, NULL, w->takes_fds);
+	peer_turn_away(hand->fd, w->service->type, NULL);
 }
 
 void launch_hold(struct worker *w, struct hand *hand, const char *step, int error)
@@ -116,7 +115,7 @@ static void arrive(struct worker *w, struct hand *hand)
 static void succeed(struct worker *w, struct hand *hand)
 {
 	arrive(w, hand);
-	peer_close(hand->fd, w->takes_fds);
+	peer_close(hand->fd);
 	overload_over(&w->overload);
 	w->counters->opened++;
 	if (w->counters->peak < table_live(&w->table))

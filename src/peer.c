@@ -3,17 +3,15 @@
  */
 #include "peer.h"
 
+#include "hurry.h"
+
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
-
-#define HURRY_USEC 1000
 
 #ifndef SO_PEERGROUPS
 # define SO_PEERGROUPS 59
@@ -97,40 +95,16 @@ void peer_refuse(int fd, int type, const char *message)
 	close(fd);
 }
 
-static void wake(int sig)
+void peer_close(int fd)
 {
-	(void)sig;
-}
-
-/* Between on and off a signal cuts short whatever waits. */
-static void hurry(bool on)
-{
-	const struct itimerval soon = {{0, HURRY_USEC}, {0, HURRY_USEC}}, never = {0};
-	const struct sigaction action = {.sa_handler = wake};
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGALRM);
-	if (on)
-		(void)sigaction(SIGALRM, &action, NULL);
-	(void)setitimer(ITIMER_REAL, on ? &soon : &never, NULL);
-	(void)sigprocmask(on ? SIG_UNBLOCK : SIG_BLOCK, &set, NULL);
-}
-
-void peer_close(int fd, bool has_fds)
-{
-	if (has_fds)
-		hurry(true);
+	hurry_begin();
 	close(fd);
-	if (has_fds)
-		hurry(false);
+	hurry_end();
 }
 
-void peer_turn_away(int fd, int type, const char *message, bool has_fds)
+void peer_turn_away(int fd, int type, const char *message)
 {
-	if (has_fds)
-		hurry(true);
+	hurry_begin();
 	peer_refuse(fd, type, message);
-	if (has_fds)
-		hurry(false);
+	hurry_end();
 }

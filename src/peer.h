@@ -25,10 +25,8 @@ bool peer_gone(int fd);
  * file. Never blocks, never resets, and closes fd. */
 void peer_refuse(int fd, int type, const char *message);
 
-/* The same, and close(2), where a client may have sent descriptors (has_fds). One that nobody took is
- * closed with the socket by whoever has that last, and may take any time (SO_LINGER): SIGALRM, which
- * has to be blocked and not in use, cuts that short. */
-void peer_turn_away(int fd, int type, const char *message, bool has_fds);
-void peer_close(int fd, bool has_fds);
+/* The same, and close(2), for a client that may have sent descriptors: see hurry.h. */
+void peer_turn_away(int fd, int type, const char *message);
+void peer_close(int fd);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "client.h"
 #include "clock.h"
+#include "hurry.h"
 #include "launch.h"
 #include "log.h"
 #include "privilege.h"
@@ -322,7 +323,7 @@ static int begin(struct worker *w, const struct worker_start *start, const char 
 		return -1;
 	*step = "memory";
 	w->limit = limit_new(&rule, (uint32_t)s->max_connections);
-	w->takes_fds = takes_fds();
+	hurry_init(takes_fds());
 	if (w->limit == NULL || launch_init(w) < 0)
 		return -1;
 	if (start->stderr_out >= 0) {
@@ -346,13 +347,13 @@ _Noreturn void worker_run(const struct worker_start *start)
 			    .pid = getpid(),
 			    .counters = &start->board->counters,
 			    .accepting = start->listener >= 0,
-			    .takes_fds = true, /* as long as nobody has asked */
 			    .relaying = start->listener < 0,
 			    .finish_at = CLOCK_NEVER,
 			    .sweep_at = CLOCK_NEVER,
 			    .want_groups = access_wants_groups(&start->service->access)};
 	log_open(start->log, start->service->log_level, start->service->name);
 	overload_init(&w.overload, start->service->name);
+	hurry_init(true); /* as long as nobody has asked */
 	if (place_descriptors(start) < 0)
 		_exit(handler_is_busy(errno) ? errno : WORKER_FAILED);
 	log_open(LOG, start->service->log_level, start->service->name);

@@ -60,7 +60,6 @@ struct worker {
 	int64_t finish_at; /* when those still queued are given up; CLOCK_NEVER: not draining */
 	bool deaf;         /* nothing comes from handlers' standard error any more */
 	bool want_groups;
-	bool takes_fds; /* clients may send descriptors */
 	struct hand hands[HANDS];
 	unsigned held, started; /* how many hands are in these states */
 	unsigned hands_max;     /* that may be started at once */

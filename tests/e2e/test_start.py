@@ -75,8 +75,14 @@ class Slow(Case):
         self.give_lease()
 
     def test_all_are_served_when_they_can_be(self):
-        sup, first = self.serve_slow()
+        self.check_all_are_served(*self.serve_slow())
+
+    def test_all_are_served_where_they_may_send_descriptors(self):
+        self.check_all_are_served(*self.serve_slow(pass_fds=True))
+
+    def check_all_are_served(self, sup, first):
         slow = [self.connect(sup.socket) for _ in range(2 * AT_ONCE)]
+        self.on_their_way(sup, AT_ONCE)
         first.close()
         sup.wait_event("close")
         self.assertEqual(len(sup.events("open")), 1)

@@ -5,12 +5,16 @@
 #include "peer.h"
 
 #include "cases.h"
+#include "clock.h"
+#include "hurry.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -223,12 +227,92 @@ static void test_refuse_deaf(void **state)
 	alarm(0);
 }
 
+/* A TCP connection whose other end takes nothing more, and whose last close takes ten minutes. */
+static void open_lingering(int fd[2])
+{
+	const struct linger linger = {.l_onoff = 1, .l_linger = 600};
+	struct sockaddr_in sin = {.sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(sin);
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	static char data[65536];
+
+	assert_int_equal(bind(listener, (struct sockaddr *)&sin, len), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&sin, &len), 0);
+	fd[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(fd[0], (struct sockaddr *)&sin, len), 0);
+	fd[1] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	assert_true(fd[1] >= 0);
+	close(listener);
+	while (send(fd[0], data, sizeof(data), MSG_DONTWAIT) > 0)
+		;
+	assert_int_equal(
+		setsockopt(fd[0], SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
+}
+
+static void send_fd(int by, int fd)
+{
+	union {
+		struct cmsghdr head;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = {.head = {.cmsg_len = CMSG_LEN(sizeof(int)),
+			      .cmsg_level = SOL_SOCKET,
+			      .cmsg_type = SCM_RIGHTS}};
+	struct iovec part = {(char[]){"x"}, 1};
+	const struct msghdr msg = {.msg_iov = &part,
+				   .msg_iovlen = 1,
+				   .msg_control = &control,
+				   .msg_controllen = sizeof(control)};
+
+	memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
+	assert_int_equal(sendmsg(by, &msg, 0), 1);
+}
+
+/* What a client sent along holds nobody up, and nobody gets it. */
+static void test_descriptors_that_linger(void **state)
+{
+	const int types[] = {SOCK_STREAM, SOCK_SEQPACKET};
+	sigset_t mask, old;
+
+	(void)state;
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGALRM);
+	sigprocmask(SIG_BLOCK, &mask, &old);
+	hurry_init(true);
+	for (size_t i = 0; i < 2 * COUNT(types); i++) {
+		int tcp[2], fd[2], next;
+		int64_t began = clock_now();
+
+		open_lingering(tcp);
+		open_pair(types[i / 2], fd);
+		send_fd(fd[0], tcp[0]);
+		close(tcp[0]);
+		next = tcp[0] < fd[1] ? tcp[0] : fd[1];
+		if (i % 2 == 0)
+			peer_turn_away(fd[1], types[i / 2], NULL);
+		else
+			peer_close(fd[1]);
+		check(clock_now() - began < 10 * NSEC_PER_SEC, "row %zu", i);
+		check(fcntl(next, F_GETFD) < 0, "row %zu: got it", i);
+		close(fd[0]);
+		close(tcp[1]);
+	}
+	assert_int_equal(sigprocmask(SIG_SETMASK, &old, &mask), 0);
+	assert_true(sigismember(&mask, SIGALRM));
+	hurry_init(false);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_read),        cmocka_unit_test(test_groups),
-		cmocka_unit_test(test_read_failed), cmocka_unit_test(test_gone),
-		cmocka_unit_test(test_refuse),      cmocka_unit_test(test_refuse_deaf),
+		cmocka_unit_test(test_read),
+		cmocka_unit_test(test_groups),
+		cmocka_unit_test(test_read_failed),
+		cmocka_unit_test(test_gone),
+		cmocka_unit_test(test_refuse),
+		cmocka_unit_test(test_refuse_deaf),
+		cmocka_unit_test(test_descriptors_that_linger),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
