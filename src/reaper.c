@@ -46,7 +46,7 @@ void reaper_bury(struct worker *w)
 /* The system has failed to tell who has ended. */
 static void sweep_later(struct worker *w)
 {
-	if (w->table.own > 0)
+	if (w->table.own > w->ndead)
 		w->sweep_at = w->now + SWEEP_DELAY;
 }
 

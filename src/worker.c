@@ -1,10 +1,11 @@
 /*
  * worker.c: the process between clients and handlers of one service.
  *
- * It has become the service's user before it touches a connection. Every signal is blocked and only
- * SIGCHLD is read, so nobody who may signal it can give it orders. It holds no descriptor for a
- * live connection, only those of clients whose handlers are being started, or `held` while the
- * system has no process or memory for them. Nothing here is fatal after the beginning.
+ * It has become the service's user before it touches a connection. Every signal is blocked (SIGALRM
+ * but for moments: hurry.h) and only SIGCHLD is read, so nobody who may signal it can give it orders.
+ * It holds no descriptor for a live connection, only those of clients whose handlers are being
+ * started, or `held` while the system has no process or memory for them. Nothing here is fatal after
+ * the beginning.
  */
 #include "worker.h"
 

@@ -112,6 +112,16 @@ class Worker(Case):
         self.assertEqual([proc.cpu_seconds(pid) for pid in family], before)
         del socks
 
+    def test_wakes_up_no_more_when_all_have_ended(self):
+        sup = self.serve([self.echo()], worker_idle="1h")
+        self.talk(sup.socket)
+        sup.wait_event("close")
+        worker = sup.worker("s")
+        wait_for(lambda: proc.state(worker) == "S")
+        before = proc.status(worker)["voluntary_ctxt_switches"]
+        time.sleep(1)
+        self.assertEqual(proc.status(worker)["voluntary_ctxt_switches"], before)
+
 
 class Death(Case):
     def queue_behind_a_stopped_worker(self, sup, count):
