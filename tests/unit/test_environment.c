@@ -3,20 +3,12 @@
  */
 #include "environment.h"
 
+#include "alice.h"
 #include "cases.h"
 
 #include <stddef.h>
 #include <stdio.h>
 #include <unistd.h>
-
-static char name[] = "alice", home[] = "/home/alice", shell[] = "/bin/zsh",
-	    key[] = "alice";
-static const struct account alice = {
-	.key = key, .name = name, .home = home, .shell = shell};
-static char service_name[] = "echo", service_socket[] = "/run/udsd/echo.sock";
-static gid_t groups[1];
-
-#define SERVICE .name = service_name, .socket = service_socket, .account = &alice
 
 /* Compares an environment with lines. */
 static void assert_environment(char *const *env, const char *expected)

@@ -3,6 +3,7 @@
  */
 #include "handler.h"
 
+#include "alice.h"
 #include "cases.h"
 #include "clock.h"
 #include "scratch.h"
@@ -12,15 +13,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
-
-static char name[] = "alice", home[] = "/home/alice", shell[] = "/bin/zsh",
-	    key[] = "alice";
-static const struct account alice = {
-	.key = key, .name = name, .home = home, .shell = shell};
-static char service_name[] = "echo", service_socket[] = "/run/udsd/echo.sock";
-static gid_t groups[1];
-
-#define SERVICE .name = service_name, .socket = service_socket, .account = &alice
 
 static void test_busy(void **state)
 {
