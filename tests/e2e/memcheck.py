@@ -17,6 +17,7 @@ import tempfile
 from harness import UDSD_VFORK, Case, complete, config, service, wait_for
 from more import visit
 
+os.environ["UDSD_MEMCHECK"] = "1" # for what cannot be done under it
 VALGRIND = ["valgrind", "--quiet", "--error-exitcode=99", "--track-fds=yes", "--leak-check=no"]
 SECONDS = 300
 # What is open when a process ends, and rightly so: by the functions that opened it. Workers, the

@@ -276,6 +276,8 @@ static void test_descriptors_that_linger(void **state)
 	sigset_t mask, old;
 
 	(void)state;
+	if (getenv("UDSD_MEMCHECK") != NULL)
+		skip(); /* valgrind lets no signal interrupt close() */
 	sigemptyset(&mask);
 	sigaddset(&mask, SIGALRM);
 	sigprocmask(SIG_BLOCK, &mask, &old);
