@@ -49,7 +49,7 @@ static int echo(void)
 
 int main(void)
 {
-	const int room = sizeof(buffer); /* in the socket too: a fifth more in bulk */
+	const int room = sizeof(buffer); /* in the socket too: a sixth more in bulk */
 
 	signal(SIGPIPE, SIG_IGN);
 	(void)setsockopt(STDOUT_FILENO, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));

@@ -127,7 +127,7 @@ static bool has_gone(struct worker *w, int fd)
 
 	if (poll(fds, 2, 0) <= 0)
 		return false;
-	w->queued = fds[1].revents != 0;
+	w->queued = (fds[1].revents & POLLIN) != 0;
 	return fds[0].revents != 0 && peer_gone(fd);
 }
 

@@ -21,7 +21,7 @@
 int launch_init(struct worker *w)
 {
 	w->hands_max = handler_is_concurrent() ? HANDS : 1;
-	for (size_t i = 0; i < HANDS; i++) {
+	for (size_t i = 0; i < w->hands_max; i++) {
 		w->hands[i].handler = handler_new(w->service);
 		if (w->hands[i].handler == NULL)
 			return -1;

@@ -108,7 +108,7 @@ static void obey(struct worker *w)
 	}
 }
 
-/* Serves who is queued, one a turn, as long as there is time. */
+/* Serves who is queued, as long as there is time. */
 static void go_on_finishing(struct worker *w, bool queued)
 {
 	if (w->finish_at != CLOCK_NEVER && (!queued || w->finish_at <= w->now))
@@ -345,7 +345,6 @@ _Noreturn void worker_run(const struct worker_start *start)
 	const char *step = "descriptors";
 
 	w = (struct worker){.service = start->service,
-			    .pid = getpid(),
 			    .counters = &start->board->counters,
 			    .accepting = start->listener >= 0,
 			    .relaying = start->listener < 0,

@@ -46,7 +46,6 @@ struct dead {
 
 struct worker {
 	const struct service *service;
-	pid_t pid; /* our own */
 	struct counters *counters;
 	struct limit *limit;
 	struct relay *relay; /* NULL: stderr does not go to the log */
