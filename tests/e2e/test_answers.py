@@ -3,6 +3,7 @@
 import os
 import pty
 import signal
+import socket
 import subprocess
 import threading
 
@@ -18,7 +19,6 @@ class Answers(Controlled):
         server = self.client(timeout=None)
         server.bind(self.control)
         server.listen()
-        self.addCleanup(os.unlink, self.control)
 
         def run():
             while True:
@@ -33,7 +33,15 @@ class Answers(Controlled):
                     except OSError:     # it does not want more
                         pass
 
-        threading.Thread(target=run, daemon=True).start()
+        def end():
+            """Before its descriptor is closed, which may be another server's then."""
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
+            os.unlink(self.control)
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        self.addCleanup(end)
 
     def test_nothing_is_printed_that_a_terminal_obeys(self):
         evil = b"\x1b]0;x\x07\x9b2J\r\x7f"

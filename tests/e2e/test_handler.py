@@ -360,7 +360,7 @@ class Life(Case):
         sup.kill(signal.SIGCONT)
         self.round_trip(last)
         sup.wait_events(5, "gone")
-        self.assertEqual(len(sup.events("open")), 1)
+        self.assertEqual(len(sup.wait_events(1, "open")), 1)
 
     def test_a_client_that_left_a_message_is_served(self):
         folder = self.folder("d", 0o777)

@@ -241,6 +241,7 @@ class MaxConnections(Case):
                 text = service(name, socket=self.path(name), handler=[self.echo()], **options)
                 sup = self.udsd(config(text, log_level="debug"))
                 held = [self.hello(sup.socket) for _ in range(options["max_connections"])]
+                sup.wait_events(len(held), "open")
                 old = kill_worker(sup, name)
                 waiting = self.connect(sup.socket)
                 wait_for(lambda: sup.events("worker", status="started")[1:],
