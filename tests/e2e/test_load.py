@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Many clients at once: all are served, and nothing is left of them."""
 import os
+import signal
 import time
 
 import proc
@@ -102,6 +103,24 @@ class Load(Case):
             sock.close()
         sup.wait_events(500, "close", timeout=10)
         self.assertEqual(self.zombies(sup), [])
+
+    def test_ends_that_are_told_together_are_seen_at_once(self):
+        """The kernel may make one SIGCHLD of many, which names but one of the children."""
+        sup = self.serve([self.light_echo()], max_connections=200)
+        for _ in range(100):
+            self.hello(sup.socket)
+        took = []
+        for _ in range(10):
+            opened, closed = len(sup.events("open")), len(sup.events("close"))
+            for _ in range(16):
+                self.hello(sup.socket)
+            pids = [int(event["pid"]) for event in sup.wait_events(opened + 16, "open")[-16:]]
+            started = time.monotonic()
+            for pid in pids:
+                os.kill(pid, signal.SIGKILL)
+            sup.wait_events(closed + 16, "close")
+            took.append(time.monotonic() - started)
+        self.assertLess(min(took), 0.15)
 
     def test_several_services_at_once(self):
         names = ["s%d" % number for number in range(5)]

@@ -94,6 +94,22 @@ class Slow(Case):
         opened = sup.wait_events(1 + len(slow), "open")
         self.assertEqual(len(opened), len({event["pid"] for event in opened}))
 
+    def test_one_at_a_time_after_a_failure(self):
+        """Whoever comes to a service that may fail again waits for the one that tries."""
+        sup, _first = self.serve_slow()
+        away = self.path("away")
+        os.rename(self.handler, away)
+        self.assert_end(self.connect(sup.socket))
+        sup.wait_event("fail")
+        os.rename(away, self.handler)
+        slow = [self.connect(sup.socket) for _ in range(AT_ONCE)]
+        before = self.on_their_way(sup, 1)
+        time.sleep(0.2)
+        self.assertEqual(self.on_their_way(sup, 1), before)
+        self.give_lease()
+        for sock in slow:
+            self.assertEqual(self.receive(sock, 7), b"hello\r\n")
+
     def test_a_stop_ends_those_on_their_way(self):
         sup, _first = self.serve_slow()
         slow = [self.connect(sup.socket) for _ in range(2)]
