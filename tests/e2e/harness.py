@@ -562,6 +562,12 @@ class Case(unittest.TestCase):
         sock.sendall(data)
         self.assertEqual(self.receive(sock, len(data)), data)
 
+    @staticmethod
+    def offer(sock, data):
+        """Sends to one who may have closed it meanwhile."""
+        with contextlib.suppress(BrokenPipeError):
+            sock.sendall(data)
+
     def assert_end(self, sock, what=b""):
         """The rest of a connection, which ends with a clean end of file."""
         try:

@@ -127,7 +127,7 @@ class Bounds(Controlled):
         before = len(proc.fds(sup.pid))
         for number in range(200):
             sock = self.connect(self.control)
-            sock.sendall((b"status\n", b"list\n", b"reload\n", b"st")[number % 4])
+            self.offer(sock, (b"status\n", b"list\n", b"reload\n", b"st")[number % 4])
             sock.close()
         self.greeted(sup.socket).close()
         wait_for(lambda: self.ask(b"status\n").startswith("ok\n"), 20, "an answer")

@@ -36,10 +36,7 @@ class Start(Case):
 
     def assert_client_sees_the_end(self):
         sock = self.connect(self.path("s"))
-        try:
-            sock.sendall(b"some bytes of mine\n")
-        except BrokenPipeError:
-            pass
+        self.offer(sock, b"some bytes of mine\n")
         self.assert_end(sock)
 
     def test_reasons(self):
@@ -151,7 +148,7 @@ class Worker(Case):
         os.rmdir(folder)
         for number in range(3):
             sock = self.connect(sup.socket, timeout=3)
-            sock.sendall(b"some bytes of mine")
+            self.offer(sock, b"some bytes of mine")
             self.assert_end(sock)
             events = sup.wait_events(number + 1, "fail", step="directory")
             self.assertEqual(len(events), number + 1)
@@ -198,7 +195,7 @@ class Other(Case):
             self.assertEqual(self.talk(sup.socket), b"")
         socks = [self.connect(sup.socket) for _ in range(5)]
         for sock in socks[:3]:
-            sock.sendall(b"data")
+            self.offer(sock, b"data")
         started = time.monotonic()
         self.assertEqual(sup.stop(), 0)
         self.assert_quick(started, 2)

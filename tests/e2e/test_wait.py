@@ -223,7 +223,7 @@ class Life(Wait):
                 server = self.path("server")
                 spoil(server)
                 socks = [self.connect(sup.socket) for _ in range(3)]
-                socks[0].sendall(b"x" * 1000)
+                self.offer(socks[0], b"x" * 1000)
                 lines = sup.wait_events(2, "fail", handler=server, step="execute", error=error)
                 self.assertEqual(lines[0]["service"], "s")
                 for sock in socks[:2]:
