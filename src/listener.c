@@ -9,6 +9,7 @@
 
 #include "clock.h"
 #include "place.h"
+#include "unixsock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +20,6 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -38,18 +38,6 @@ static void close_kept(int fd)
 	if (fd >= 0)
 		close(fd);
 	errno = saved;
-}
-
-static socklen_t fill_address(const char *socket, struct sockaddr_un *sun)
-{
-	size_t len = strlen(socket);
-
-	*sun = (struct sockaddr_un){.sun_family = AF_UNIX};
-	memcpy(sun->sun_path, socket, len);
-	if (*socket == '@')
-		sun->sun_path[0] = '\0';
-	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len +
-			   (*socket != '@'));
 }
 
 /* An O_PATH descriptor of what the socket is bound to, by the socket if root, else by its name. */
@@ -176,7 +164,7 @@ int listener_open(const struct service *s, struct listener *l, int64_t until,
 		  const char **step)
 {
 	struct sockaddr_un sun;
-	socklen_t len = fill_address(s->socket, &sun);
+	socklen_t len = unixsock_address(s->socket, &sun);
 	struct stat st = {0};
 	int saved, on = s->pass_fds, rc;
 
@@ -224,7 +212,7 @@ static bool is_listening(int fd, int type)
 static bool is_bound_to(int fd, const char *socket)
 {
 	struct sockaddr_un sun, wanted;
-	socklen_t len = sizeof(sun), want = fill_address(socket, &wanted);
+	socklen_t len = sizeof(sun), want = unixsock_address(socket, &wanted);
 
 	memset(&sun, 0, sizeof(sun));
 	if (getsockname(fd, (struct sockaddr *)&sun, &len) < 0)

@@ -10,6 +10,7 @@
 
 #include "log.h"
 #include "title.h"
+#include "unixsock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +21,6 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define LOOK_AWAY_MS 20  /* lets records gather */
@@ -66,30 +66,15 @@ void log_channel_close(struct log_channel *c)
 
 void logger_add(const struct log_channel *orders, struct log_channel *more)
 {
-	union {
-		struct cmsghdr head;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control = {0};
-	struct iovec part = {(char[]){"+"}, 1};
-	struct msghdr msg = {.msg_iov = &part,
-			     .msg_iovlen = 1,
-			     .msg_control = &control,
-			     .msg_controllen = sizeof(control)};
-	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(c), &more->out, sizeof(int));
 	if (!more->known)
-		more->known = sendmsg(orders->in, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+		more->known = unixsock_send(orders->in, "+", 1, more->out) == 0;
 }
 
 void logger_set_facility(const struct log_channel *orders, int facility)
 {
 	const char order[2] = {FACILITY_ORDER, (char)(facility >> 3)};
 
-	(void)send(orders->in, order, sizeof(order), MSG_DONTWAIT | MSG_NOSIGNAL);
+	(void)unixsock_send(orders->in, order, sizeof(order), -1);
 }
 
 /* The log process itself from here on. */
@@ -101,14 +86,15 @@ static int live;     /* channels that have not ended */
 /* Whether somebody is there to take what syslog(3) sends. */
 static bool has_syslogd(void)
 {
-	struct sockaddr_un sun = {.sun_family = AF_UNIX, .sun_path = _PATH_LOG};
+	struct sockaddr_un sun;
+	socklen_t len = unixsock_address(_PATH_LOG, &sun);
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	bool there;
 
 	if (fd < 0)
 		return false;
-	there = connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0 ||
-		errno == EPROTOTYPE || errno == EAGAIN;
+	there = connect(fd, (struct sockaddr *)&sun, len) == 0 || errno == EPROTOTYPE ||
+		errno == EAGAIN;
 	close(fd);
 	return there;
 }

@@ -5,6 +5,7 @@
 
 #include "clock.h"
 #include "handover.h"
+#include "unixsock.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -12,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define MESSAGES 8
@@ -27,17 +27,16 @@ static int64_t due = CLOCK_NEVER;
 void notify_open(void)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un sun = {.sun_family = AF_UNIX};
-	size_t len = path != NULL ? strlen(path) : 0;
+	struct sockaddr_un sun;
+	socklen_t len;
 
-	if (len == 0 || len >= sizeof(sun.sun_path) || (*path != '/' && *path != '@'))
+	if (path == NULL || (*path != '/' && *path != '@'))
 		return;
-	memcpy(sun.sun_path, path, len);
-	if (*path == '@')
-		sun.sun_path[0] = '\0';
-	len += offsetof(struct sockaddr_un, sun_path);
+	len = unixsock_address(path, &sun);
+	if (len == 0)
+		return;
 	manager = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (manager >= 0 && connect(manager, (void *)&sun, (socklen_t)len) < 0) {
+	if (manager >= 0 && connect(manager, (void *)&sun, len) < 0) {
 		close(manager);
 		manager = -1;
 	}
@@ -46,25 +45,7 @@ void notify_open(void)
 /* Sends a message, with a descriptor unless it is -1. False: it would block. */
 static bool send_message(const char *text, int fd)
 {
-	union {
-		struct cmsghdr head;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control = {0};
-	char bytes[MESSAGE_BYTES];
-	struct iovec part = {bytes, strlen(text)};
-	struct msghdr msg = {.msg_iov = &part, .msg_iovlen = 1};
-	struct cmsghdr *c = &control.head;
-
-	memcpy(bytes, text, part.iov_len);
-	if (fd >= 0) {
-		msg.msg_control = &control;
-		msg.msg_controllen = sizeof(control);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &fd, sizeof(int));
-	}
-	return sendmsg(manager, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 ||
+	return unixsock_send(manager, text, strlen(text), fd) == 0 ||
 	       (errno != EAGAIN && errno != ENOBUFS);
 }
 

@@ -4,17 +4,18 @@
 #include "place.h"
 
 #include "clock.h"
+#include "unixsock.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 /* Whoever may read the directory may hold the lock for ever: it is only a courtesy. */
@@ -68,15 +69,17 @@ void place_lock(int dir)
  * Asked from within the directory: its path may lead elsewhere by now. */
 static int is_served(int dir, const char *name)
 {
-	struct sockaddr_un sun = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	int rc = snprintf(sun.sun_path, sizeof(sun.sun_path), "./%s", name);
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	bool fits = snprintf(path, sizeof(path), "./%s", name) < (int)sizeof(path);
+	struct sockaddr_un sun;
+	socklen_t len = unixsock_address(path, &sun);
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), rc;
 
 	if (fd < 0)
 		return -1;
-	rc = rc < (int)sizeof(sun.sun_path) ? fchdir(dir) : -1;
+	rc = fits ? fchdir(dir) : -1;
 	if (rc == 0)
-		rc = connect(fd, (const struct sockaddr *)&sun, sizeof(sun));
+		rc = connect(fd, (const struct sockaddr *)&sun, len);
 	if (chdir("/") < 0)
 		rc = -1;
 	if (rc == 0 || errno == EPROTOTYPE)
