@@ -1,5 +1,5 @@
 /*
- * scoreboard.c: makes and maps the shared table.
+ * scoreboard.c: makes, maps and adopts the memory, and ends connections in it.
  */
 #include "scoreboard.h"
 
@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -17,14 +18,16 @@
 #include <unistd.h>
 
 static_assert(sizeof(struct slot) == 128, "two cache lines a connection");
-static_assert(offsetof(struct scoreboard, slots) == 4096, "all counters in one page");
+static_assert(offsetof(struct scoreboard, slots) == SCOREBOARD_HEAD, "where slots begin");
+static_assert(offsetof(struct scoreboard, counters) + sizeof(struct counters) <= 4096,
+	      "all counters in one page, which is all that an idle worker touches");
 
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
-/* Maps a memfd of the right size; it is closed if that fails. */
-static struct board *map_board(int fd)
+/* Maps a memfd, if it is `usable`; else closes it, with errno kept. */
+static struct board *board_map(int fd, bool usable)
 {
-	struct board *board = malloc(sizeof(*board));
+	struct board *board = usable ? malloc(sizeof(*board)) : NULL;
 	int saved;
 
 	if (board != NULL) {
@@ -43,18 +46,11 @@ static struct board *map_board(int fd)
 
 struct board *board_new(void)
 {
-	int saved, fd = memfd_create("udsd", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	struct board *board;
+	int fd = memfd_create("udsd", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	struct board *board =
+		board_map(fd, fd >= 0 && ftruncate(fd, sizeof(*board->map)) == 0 &&
+				      fcntl(fd, F_ADD_SEALS, SEALS) == 0);
 
-	if (fd < 0)
-		return NULL;
-	if (ftruncate(fd, sizeof(*board->map)) < 0 || fcntl(fd, F_ADD_SEALS, SEALS) < 0) {
-		saved = errno;
-		close(fd);
-		errno = saved;
-		return NULL;
-	}
-	board = map_board(fd);
 	if (board != NULL)
 		board->map->layout = SCOREBOARD_LAYOUT;
 	return board;
@@ -62,15 +58,11 @@ struct board *board_new(void)
 
 struct board *board_adopt(int fd)
 {
-	struct board *board;
 	struct stat st;
+	struct board *board =
+		board_map(fd, fstat(fd, &st) == 0 && st.st_size == sizeof(*board->map) &&
+				      fcntl(fd, F_GET_SEALS) == SEALS);
 
-	if (fstat(fd, &st) < 0 || st.st_size != sizeof(*board->map) ||
-	    fcntl(fd, F_GET_SEALS) != SEALS) {
-		close(fd);
-		return NULL;
-	}
-	board = map_board(fd);
 	if (board == NULL || board->map->layout == SCOREBOARD_LAYOUT)
 		return board;
 	board_release(board);
@@ -93,18 +85,11 @@ void board_release(struct board *board)
 	free(board);
 }
 
-uint32_t scoreboard_high(const struct scoreboard *board)
+uint32_t scoreboard_high(const struct scoreboard *scoreboard)
 {
-	uint32_t high = atomic_load(&board->high);
+	uint32_t high = atomic_load(&scoreboard->high);
 
 	return high < SCOREBOARD_SLOTS ? high : SCOREBOARD_SLOTS;
-}
-
-const char *reject_name(enum reject_reason reason)
-{
-	static const char *const names[] = {"rule", "limit", "user-limit", "rate"};
-
-	return names[reason];
 }
 
 size_t exit_index(int status)
@@ -124,22 +109,17 @@ int exit_status(size_t index)
 				    : W_EXITCODE(0, (int)(index - EXIT_SIGNALS));
 }
 
-static void add(_Atomic uint64_t *counter, uint64_t n)
-{
-	atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
-}
-
-void slot_close(struct scoreboard *board, struct slot *slot, const char *service,
+void slot_close(struct scoreboard *scoreboard, struct slot *slot, const char *service,
 		int status, const struct rusage *usage)
 {
 	int64_t now = clock_now(), started = slot->started;
 	struct log_line line;
 
-	if (started < 0 ||
-	    started > now) /* its worker's user may have written anything */
+	/* its worker's user may have written anything */
+	if (started < 0 || started > now)
 		started = now;
-	add(&board->counters.exits[exit_index(status)], 1);
-	add(&board->counters.nanoseconds, (uint64_t)(now - started));
+	scoreboard->counters.exits[exit_index(status)]++;
+	scoreboard->counters.nanoseconds += (uint64_t)(now - started);
 	log_begin(&line, LOG_INFO, "close");
 	log_str(&line, "service", service);
 	log_num(&line, "conn", (int64_t)slot->conn);

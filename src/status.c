@@ -116,24 +116,18 @@ static const char *state_of(const struct supervisor *sup, const struct unit *uni
 	return "disabled";
 }
 
+#define PUT_COUNTER(field, key, unit, metric, help) \
+ log_##unit(line, key, (int64_t)(c->field & INT64_MAX));
+#define PUT_REJECTED(reason, name, help) \
+ log_num(line, REJECT_KEY name, (int64_t)c->rejected[reason]);
+
 static void put_counters(struct log_line *line, const struct unit *u)
 {
 	static const struct counters none;
 	const struct counters *c = u->board != NULL ? &u->board->map->counters : &none;
-	char key[32];
 
-	log_num(line, "peak", c->peak);
-	log_num(line, "total", (int64_t)c->opened);
-	for (int i = 0; i < REJECT_REASONS; i++) {
-		snprintf(key, sizeof(key), "rejected-%s",
-			 reject_name((enum reject_reason)i));
-		log_num(line, key, (int64_t)c->rejected[i]);
-	}
-	log_num(line, "failures", (int64_t)c->failures);
-	log_num(line, "gone", (int64_t)c->gone);
-	log_sec(line, "seconds", (int64_t)(c->nanoseconds & INT64_MAX));
-	log_num(line, "log-dropped", (int64_t)c->log_dropped);
-	log_num(line, "stderr-dropped", (int64_t)c->stderr_dropped);
+	COUNTERS(PUT_COUNTER)
+	REJECT_ROWS(PUT_REJECTED)
 }
 
 static void fill(struct log_line *line, int level, const struct supervisor *sup,

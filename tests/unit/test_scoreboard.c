@@ -91,6 +91,43 @@ static void test_adopt(void **state)
 	assert_null(board_adopt(dup(STDIN_FILENO)));
 }
 
+/* Where things are in memory that outlives an upgrade: rows are only appended to these, so that a
+ * later binary finds all counts, and nothing but zeros in what an earlier one did not know. */
+static void test_layout(void **state)
+{
+	static const struct {
+		size_t is, was;
+	} rows[] = {
+		{offsetof(struct scoreboard, counters), 8},
+		{offsetof(struct counters, numbers), 0},
+		{offsetof(struct counters, retry_at), 8},
+		{offsetof(struct counters, rejected), 16},
+		{offsetof(struct counters, exits), 144},
+		{offsetof(struct counters, peak), 2712},
+		{offsetof(struct counters, opened), 2720},
+		{offsetof(struct counters, failures), 2728},
+		{offsetof(struct counters, gone), 2736},
+		{offsetof(struct counters, nanoseconds), 2744},
+		{offsetof(struct counters, log_dropped), 2752},
+		{offsetof(struct counters, stderr_dropped), 2760},
+		{offsetof(struct scoreboard, slots), 69632},
+		{sizeof(struct scoreboard), 69632 + 65536 * 128},
+		{REJECT_RULE, 0},
+		{REJECT_LIMIT, 1},
+		{REJECT_USER_LIMIT, 2},
+		{REJECT_RATE, 3},
+	};
+	struct board *board = board_new();
+
+	(void)state;
+	assert_int_equal(SCOREBOARD_LAYOUT, 3);
+	for (size_t i = 0; i < COUNT(rows); i++)
+		assert_int_equal(rows[i].is, rows[i].was);
+	for (size_t i = sizeof(struct counters); i < sizeof(board->map->reserved); i++)
+		assert_int_equal(board->map->reserved[i], 0);
+	board_release(board);
+}
+
 /* Tries to make one with a limit of this process; the errno, 0 if there is one. */
 static int try_limited(int resource, rlim_t value)
 {
@@ -259,11 +296,12 @@ static void test_close_hostile(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_new),           cmocka_unit_test(test_users),
-		cmocka_unit_test(test_adopt),         cmocka_unit_test(test_sealed),
-		cmocka_unit_test(test_no_room),       cmocka_unit_test(test_high),
-		cmocka_unit_test(test_reject_name),   cmocka_unit_test(test_close),
-		cmocka_unit_test(test_close_hostile), cmocka_unit_test(test_exits),
+		cmocka_unit_test(test_new),     cmocka_unit_test(test_users),
+		cmocka_unit_test(test_adopt),   cmocka_unit_test(test_sealed),
+		cmocka_unit_test(test_no_room), cmocka_unit_test(test_high),
+		cmocka_unit_test(test_layout),  cmocka_unit_test(test_reject_name),
+		cmocka_unit_test(test_close),   cmocka_unit_test(test_close_hostile),
+		cmocka_unit_test(test_exits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
