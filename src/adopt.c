@@ -42,8 +42,6 @@ static const struct service *make_service(const struct handed_worker *w)
 	memcpy(stub->name, w->service, sizeof(stub->name));
 	stub->root[0] = '/';
 	stub->account = (struct account){.key = stub->name,
-					 .uid = w->uid,
-					 .gid = w->gid,
 					 .name = stub->none,
 					 .home = stub->root,
 					 .shell = stub->none};
@@ -53,7 +51,7 @@ static const struct service *make_service(const struct handed_worker *w)
 					 .max_connections = SCOREBOARD_SLOTS,
 					 .handler = stub->handler,
 					 .account = &stub->account,
-					 .gid = w->gid,
+					 .identity = {.uid = w->uid, .gid = w->gid},
 					 .directory = stub->root,
 					 .umask = 022,
 					 .no_new_privileges = true,

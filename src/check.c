@@ -107,7 +107,7 @@ static void check_handler_owner(const struct service *s, struct faults *faults)
 
 	if (snprintf(w.rest, sizeof(w.rest), "%s", s->handler[0]) >=
 		    (int)sizeof(w.rest) ||
-	    !find_replaceable(&w, s->account->uid))
+	    !find_replaceable(&w, s->identity.uid))
 		return;
 	fault_add(faults, s->handler_at.file, s->handler_at.line,
 		  "handler %s: %s could be replaced by somebody other than root and %s: "
@@ -120,15 +120,7 @@ static bool is_complete(const struct service *s)
 {
 	return s->handler != NULL && s->socket != NULL && s->directory != NULL &&
 	       s->account != NULL && s->account->key != NULL &&
-	       (s->groups != NULL || geteuid() != 0);
-}
-
-static bool same_identity(const struct service *a, const struct service *b)
-{
-	return a->account->uid == b->account->uid && a->gid == b->gid &&
-	       a->ngroups == b->ngroups &&
-	       (a->ngroups == 0 ||
-		memcmp(a->groups, b->groups, a->ngroups * sizeof(gid_t)) == 0);
+	       (s->identity.groups != NULL || geteuid() != 0);
 }
 
 /* What the trial is about: the services from `first` on that share its identity. */
@@ -160,18 +152,16 @@ static void try_as_user(int fd, const void *arg)
 	const struct trial *trial = arg;
 	const struct config *c = trial->config;
 	const struct service *first = &c->services[trial->first];
-	struct service plain = *first;
 	const char *step;
 
-	plain.directory = (char[]){"/"};
-	plain.nice = 0;
-	if (privilege_drop(&plain, &step) < 0) {
+	if (privilege_drop(&first->identity, &step) < 0) {
 		dprintf(fd, "%zu user %s cannot be used: %s: %s\n" TRIAL_OVER,
 			trial->first, first->account->name, step, strerror(errno));
 		return;
 	}
 	for (size_t i = trial->first; i < c->count; i++)
-		if (is_complete(&c->services[i]) && same_identity(first, &c->services[i]))
+		if (is_complete(&c->services[i]) &&
+		    identity_same(&first->identity, &c->services[i].identity))
 			try_service(fd, i, &c->services[i]);
 	dprintf(fd, TRIAL_OVER);
 }
@@ -206,7 +196,8 @@ static void run_trial(const struct config *c, size_t first, struct faults *fault
 	ssize_t n;
 
 	for (size_t i = 0; i < first; i++)
-		if (is_complete(&c->services[i]) && same_identity(&c->services[i], s))
+		if (is_complete(&c->services[i]) &&
+		    identity_same(&c->services[i].identity, &s->identity))
 			return;
 	n = account_ask(try_as_user, &trial, text, sizeof(text) - 1);
 	if (n < 0)
@@ -254,7 +245,7 @@ static void warn_of_shared_user(const struct config *c, size_t index,
 
 	for (size_t i = 0; i < index; i++) {
 		if (!is_complete(&c->services[i]) ||
-		    c->services[i].account->uid != s->account->uid)
+		    c->services[i].identity.uid != s->identity.uid)
 			continue;
 		other = &c->services[i];
 		sharing++;
@@ -276,7 +267,7 @@ void check_services(const struct config *c, struct faults *faults)
 			continue;
 		if (root)
 			check_handler_owner(&c->services[i], faults);
-		if (root && c->services[i].account->uid != 0)
+		if (root && c->services[i].identity.uid != 0)
 			warn_of_shared_user(c, i, faults);
 		warn_of_mode(&c->services[i], faults);
 	}

@@ -57,7 +57,7 @@ static void apply_all(struct config *c, struct service *s, const struct section 
 		      const struct section *defaults, struct faults *faults)
 {
 	s->socket_owner = (uid_t)-1;
-	s->socket_group = s->gid = (gid_t)-1;
+	s->socket_group = s->identity.gid = (gid_t)-1;
 	s->log_level = -1;
 	s->stderr_kind = STDERR_DEFAULT;
 	for (const struct setting *t = settings; t->name != NULL; t++)

@@ -9,6 +9,7 @@
 
 #include "account.h"
 #include "fault.h"
+#include "privilege.h"
 #include "rule.h"
 
 #include <stdbool.h>
@@ -66,9 +67,7 @@ struct service {
 	/* the handler */
 	char **handler;                /* argv, NULL at its end */
 	const struct account *account; /* whom it runs as; owned by the config */
-	gid_t gid;
-	size_t ngroups; /* supplementary groups; not set when udsd is not root */
-	gid_t *groups;  /* owned by the service */
+	struct identity identity;      /* groups: only if udsd is root */
 	char *directory;
 	mode_t umask;
 	int nice;

@@ -82,7 +82,8 @@ static void service(struct arena *a, struct service *s, const struct config *fro
 	s->access.deny = rules(a, &s->access.deny);
 	s->reject_message = arena_text(a, s->reject_message);
 	s->handler = list(a, s->handler);
-	s->groups = block(a, s->groups, s->ngroups * sizeof(*s->groups));
+	s->identity.groups =
+		block(a, s->identity.groups, s->identity.ngroups * sizeof(gid_t));
 	s->directory = arena_text(a, s->directory);
 	s->environment = list(a, s->environment);
 	s->stderr_path = arena_text(a, s->stderr_path);

@@ -7,8 +7,7 @@
 #include "handler.h"
 #include "log.h"
 #include "peer.h"
-#include "privilege.h"
-#include "title.h"
+#include "setup.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,12 +35,7 @@ static int place_descriptors(int *listener, int log)
 static void become(const struct service *s, const struct rlimit *nofile, pid_t parent,
 		   const char **step)
 {
-	title_set(s->name);
-	*step = "session";
-	if (setsid() < 0)
-		return;
-	*step = "limit";
-	if (setrlimit(RLIMIT_NOFILE, nofile) < 0 || privilege_drop(s, step) < 0)
+	if (setup_process(s, nofile, step) < 0)
 		return;
 	*step = "signal at the end of udsd"; /* it is forgotten when ids change */
 	if (prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) < 0)

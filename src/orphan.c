@@ -121,8 +121,9 @@ void orphan_adopt(struct unit *u, pid_t worker, orphan_is_ours *is_ours, const v
 static int signal_them(const struct unit *u, const pid_t *pids, size_t n, int signal,
 		       bool leaders)
 {
-	return privilege_signal(u->service->account->uid, u->service->gid, pids, n,
-				signal, leaders);
+	const struct identity *id = &u->service->identity;
+
+	return privilege_signal(id->uid, id->gid, pids, n, signal, leaders);
 }
 
 /* Sends one signal to all orphans of a unit that are due for it, by one process. A signal may be

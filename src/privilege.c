@@ -12,11 +12,18 @@
 #include <linux/keyctl.h>
 #include <linux/securebits.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+bool identity_same(const struct identity *a, const struct identity *b)
+{
+	return a->uid == b->uid && a->gid == b->gid && a->ngroups == b->ngroups &&
+	       (a->ngroups == 0 ||
+		memcmp(a->groups, b->groups, a->ngroups * sizeof(gid_t)) == 0);
+}
 
 /* EINVAL: a kernel without ambient capabilities. */
 static int clear_ambient(void)
@@ -60,38 +67,39 @@ static int leave_keyring(void)
 }
 
 /* Whether all ids are the service's, and none of the old ones can be had again. */
-static int prove(const struct service *s)
+static int prove(const struct identity *id)
 {
-	uid_t uid = s->account->uid, r, e, v;
+	uid_t uid = id->uid, r, e, v;
 	gid_t rg, eg, vg;
 
 	errno = EPERM;
 	if (getresuid(&r, &e, &v) < 0 || r != uid || e != uid || v != uid)
 		return -1;
-	if (getresgid(&rg, &eg, &vg) < 0 || rg != s->gid || eg != s->gid || vg != s->gid)
+	if (getresgid(&rg, &eg, &vg) < 0 || rg != id->gid || eg != id->gid ||
+	    vg != id->gid)
 		return -1;
-	if (getgroups(0, NULL) != (int)s->ngroups)
+	if (getgroups(0, NULL) != (int)id->ngroups)
 		return -1;
 	if (uid != 0 && (setuid(0) == 0 || seteuid(0) == 0 || setresuid(0, 0, 0) == 0))
 		return -1;
 	return 0;
 }
 
-static int become(const struct service *s, const char **step)
+static int become(const struct identity *id, const char **step)
 {
-	int root = s->account->uid == 0;
+	int root = id->uid == 0;
 
 	*step = "capabilities";
 	if (forget_capabilities() < 0)
 		return -1;
 	*step = "groups";
-	if (setgroups(s->ngroups, s->groups) < 0)
+	if (setgroups(id->ngroups, id->groups) < 0)
 		return -1;
 	*step = "group";
-	if (setresgid(s->gid, s->gid, s->gid) < 0)
+	if (setresgid(id->gid, id->gid, id->gid) < 0)
 		return -1;
 	*step = "user";
-	if (setresuid(s->account->uid, s->account->uid, s->account->uid) < 0)
+	if (setresuid(id->uid, id->uid, id->uid) < 0)
 		return -1;
 	*step = "keyring";
 	if (leave_keyring() < 0)
@@ -100,7 +108,7 @@ static int become(const struct service *s, const char **step)
 	if (drop_capabilities(!root) < 0)
 		return -1;
 	*step = "proof that privileges are gone";
-	return prove(s);
+	return prove(id);
 }
 
 /* An ordinary user may have been given capabilities for udsd; they are not for its handlers. */
@@ -110,22 +118,9 @@ static int become_plain(const char **step)
 	return clear_ambient() < 0 ? -1 : drop_capabilities(1);
 }
 
-int privilege_drop(const struct service *s, const char **step)
+int privilege_drop(const struct identity *id, const char **step)
 {
-	errno = 0;
-	*step = "nice";
-	if (s->nice != 0 && nice(s->nice) == -1 && errno != 0)
-		return -1;
-	if ((geteuid() == 0 ? become(s, step) : become_plain(step)) < 0)
-		return -1;
-	*step = "no-new-privileges";
-	if (s->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return -1;
-	*step = "directory";
-	if (chdir(s->directory) < 0)
-		return -1;
-	umask(s->umask);
-	return 0;
+	return geteuid() == 0 ? become(id, step) : become_plain(step);
 }
 
 static void signal_all(const pid_t *pids, size_t count, int signal, bool leaders)

@@ -1,15 +1,26 @@
 /*
- * privilege.h: becoming a service's user, for good.
+ * privilege.h: becoming another user, permanently.
  */
 #ifndef UDSD_PRIVILEGE_H
 #define UDSD_PRIVILEGE_H
 
-#include "config.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
 
-/* Makes this process the service's: groups, gid, uid, no capability that root lent, no way back
- * (which is tried), nice, umask, no-new-privileges and directory. An ordinary user's udsd keeps
- * its ids. 0, or -1, errno and *step, the name of what failed: then the process must not go on. */
-int privilege_drop(const struct service *service, const char **step);
+struct identity {
+	uid_t uid;
+	gid_t gid;
+	size_t ngroups; /* supplementary groups */
+	gid_t *groups;
+};
+
+bool identity_same(const struct identity *a, const struct identity *b);
+
+/* Makes this process that user's: groups, gid, uid, no capability that root lent, no way back (which
+ * is tried). An ordinary user's udsd keeps its ids. 0, or -1, errno and *step, the name of what
+ * failed: then the process must not go on. */
+int privilege_drop(const struct identity *identity, const char **step);
 
 /* Sends a signal to process groups (and to their leaders themselves, if `leaders`) as this user. If we
  * are another it is sent by a process that has become it: the kernel decides whether it may. That

@@ -30,6 +30,7 @@ const struct account *service_account(struct config *c, const char *user)
 static void finish_user(struct config *c, struct service *s, bool root,
 			struct faults *faults)
 {
+	struct identity *id = &s->identity;
 	char self[16];
 
 	snprintf(self, sizeof(self), "%u", geteuid());
@@ -42,22 +43,23 @@ static void finish_user(struct config *c, struct service *s, bool root,
 			       : "your own user cannot be looked up");
 		return;
 	}
-	if (!root && (s->account->uid != geteuid() || s->groups != NULL ||
-		      (s->gid != (gid_t)-1 && s->gid != getegid())))
+	if (!root && (s->account->uid != geteuid() || id->groups != NULL ||
+		      (id->gid != (gid_t)-1 && id->gid != getegid())))
 		fault_add(faults, s->at.file, s->at.line,
 			  "only root can run a handler as another user, group or groups");
-	if (s->gid == (gid_t)-1)
-		s->gid = root ? s->account->gid : getegid();
-	if (s->groups != NULL || !root)
+	id->uid = s->account->uid;
+	if (id->gid == (gid_t)-1)
+		id->gid = root ? s->account->gid : getegid();
+	if (id->groups != NULL || !root)
 		return;
-	s->groups = calloc(s->account->ngroups + 1, sizeof(gid_t));
-	if (s->groups == NULL) {
+	id->groups = calloc(s->account->ngroups + 1, sizeof(gid_t));
+	if (id->groups == NULL) {
 		fault_add(faults, s->at.file, s->at.line, "no memory left");
 		return;
 	}
-	s->ngroups = s->account->ngroups;
-	for (size_t i = 0; i < s->ngroups; i++)
-		s->groups[i] = s->account->groups[i];
+	id->ngroups = s->account->ngroups;
+	for (size_t i = 0; i < id->ngroups; i++)
+		id->groups[i] = s->account->groups[i];
 }
 
 /* Where the handler accepts, udsd sees neither clients nor what is written for them. */
@@ -141,14 +143,11 @@ static bool same_limits(const struct service *a, const struct service *b)
 	return true;
 }
 
-static bool same_identity(const struct service *a, const struct service *b)
+static bool same_account(const struct service *a, const struct service *b)
 {
 	if (a->account == NULL || b->account == NULL) /* the control socket */
 		return a->account == b->account;
-	return a->account->uid == b->account->uid && a->gid == b->gid &&
-	       a->ngroups == b->ngroups &&
-	       (a->ngroups == 0 ||
-		memcmp(a->groups, b->groups, a->ngroups * sizeof(gid_t)) == 0) &&
+	return identity_same(&a->identity, &b->identity) &&
 	       same_text(a->account->name, b->account->name) &&
 	       same_text(a->account->home, b->account->home) &&
 	       same_text(a->account->shell, b->account->shell);
@@ -170,7 +169,7 @@ static bool same_numbers(const struct service *a, const struct service *b)
 
 bool service_same(const struct service *a, const struct service *b)
 {
-	return same_numbers(a, b) && same_identity(a, b) && same_limits(a, b) &&
+	return same_numbers(a, b) && same_account(a, b) && same_limits(a, b) &&
 	       same_text(a->name, b->name) && same_text(a->socket, b->socket) &&
 	       same_rules(&a->access.allow, &b->access.allow) &&
 	       same_rules(&a->access.deny, &b->access.deny) &&
@@ -209,7 +208,7 @@ void service_free(struct service *s)
 	free(s->reject_message);
 	free(s->directory);
 	free(s->stderr_path);
-	free(s->groups);
+	free(s->identity.groups);
 	free_list(s->handler);
 	free_list(s->environment);
 	free_rules(&s->access.allow);

@@ -192,16 +192,16 @@ static const char *set_group(struct setter *x)
 
 static const char *set_groups(struct setter *x)
 {
-	struct service *s = x->service;
+	struct identity *id = &x->service->identity;
 
-	free(s->groups);
-	s->ngroups = 0;
-	s->groups = calloc(x->count + 1, sizeof(gid_t));
-	if (s->groups == NULL)
+	free(id->groups);
+	id->ngroups = 0;
+	id->groups = calloc(x->count + 1, sizeof(gid_t));
+	if (id->groups == NULL)
 		return no_memory;
 	for (size_t i = 0; i < x->count; i++) {
 		x->text = x->texts[i];
-		if (account_group(x->text, &s->groups[s->ngroups++]) < 0)
+		if (account_group(x->text, &id->groups[id->ngroups++]) < 0)
 			return lookup_error();
 	}
 	return NULL;
@@ -282,7 +282,7 @@ const struct setting settings[] = {
 	{"backlog", .set = set_int, .fallback = "2147483647", AT(backlog),
 	 RANGE(0, INT32_MAX)},
 	{"user", .set = set_user},
-	{"group", .set = set_group, AT(gid)},
+	{"group", .set = set_group, AT(identity.gid)},
 	{"supplementary-groups", .set = set_groups, .list = true},
 	{"directory", .set = set_path, .fallback = "/", AT(directory),
 	 PLACE(directory_at)},

@@ -196,8 +196,8 @@ static int start_any(struct unit *u, const struct shared *shared)
 		return -1;
 	}
 	u->inetd = true;
-	u->uid = u->service->account->uid;
-	u->gid = u->service->gid;
+	u->uid = u->service->identity.uid;
+	u->gid = u->service->identity.gid;
 	return 0;
 }
 

@@ -149,8 +149,8 @@ static int pack_worker(struct parcel *p, const struct unit *u, char kind, int fd
 	struct handed_worker w = {.kind = kind,
 				  .unit = u->number,
 				  .pid = u->inetd == is_handler ? u->worker : 0,
-				  .uid = u->inetd ? u->uid : u->service->account->uid,
-				  .gid = u->inetd ? u->gid : u->service->gid,
+				  .uid = u->inetd ? u->uid : u->service->identity.uid,
+				  .gid = u->inetd ? u->gid : u->service->identity.gid,
 				  .kill_grace = u->service->kill_grace,
 				  .max_lifetime = u->service->max_lifetime};
 	char name[HANDOVER_NAME];

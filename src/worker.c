@@ -14,9 +14,8 @@
 #include "hurry.h"
 #include "launch.h"
 #include "log.h"
-#include "privilege.h"
 #include "reaper.h"
-#include "title.h"
+#include "setup.h"
 #include "worker_state.h"
 
 #include <errno.h>
@@ -312,12 +311,7 @@ static int begin(struct worker *w, const struct worker_start *start, const char 
 	const struct limit_rule rule = {(uint32_t)s->per_user, s->rate_burst,
 					s->rate_period};
 
-	title_set(s->name);
-	*step = "session";
-	if (setsid() < 0)
-		return -1;
-	*step = "limit";
-	if (setrlimit(RLIMIT_NOFILE, &start->nofile) < 0 || privilege_drop(s, step) < 0)
+	if (setup_process(s, &start->nofile, step) < 0)
 		return -1;
 	*step = "dumpable"; /* else handlers could trace us and open our descriptors */
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)

@@ -42,7 +42,7 @@ static const struct {
 	{"directory-mode", MODE, AT(directory_mode)},
 	{"backlog", INT, AT(backlog)},
 	{"user", OTHER, 0},
-	{"group", UNSIGNED, AT(gid)},
+	{"group", UNSIGNED, AT(identity.gid)},
 	{"supplementary-groups", OTHER, 0},
 	{"directory", TEXT, AT(directory)},
 	{"umask", MODE, AT(umask)},
@@ -89,19 +89,20 @@ static inline void show_limit(FILE *f, const struct service *s, const char *opti
 
 static inline void show_other(FILE *f, const struct service *s, const char *option)
 {
+	const struct identity *id = &s->identity;
 	static const char *const kinds[] = {"syslog", "null", "client", "file "};
 
 	if (strcmp(option, "user") == 0)
-		fprintf(f, "%s %u %u %u", s->account->name, s->account->uid, s->gid,
-			s->ngroups > 0 ? s->groups[0] : 0);
+		fprintf(f, "%s %u %u %u", s->account->name, id->uid, id->gid,
+			id->ngroups > 0 ? id->groups[0] : 0);
 	else if (strcmp(option, "rate") == 0)
 		fprintf(f, "%u %jd", s->rate_burst, (intmax_t)s->rate_period);
 	else if (strcmp(option, "stderr") == 0)
 		fprintf(f, "%s%s", kinds[s->stderr_kind],
 			s->stderr_kind == STDERR_FILE ? s->stderr_path : "");
 	else
-		for (size_t i = 0; i < s->ngroups; i++)
-			fprintf(f, "%u ", s->groups[i]);
+		for (size_t i = 0; i < id->ngroups; i++)
+			fprintf(f, "%u ", id->groups[i]);
 }
 
 static inline void show_list(FILE *f, char *const *list)

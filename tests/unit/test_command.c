@@ -66,7 +66,7 @@ static void test_command(void **state)
 			check(same(s->handler[k - 1], argv[k]), "%s: %s", shown(argv[k]),
 			      shown(s->handler[k - 1]));
 		assert_string_equal(c->pid_file, "");
-		assert_int_equal(s->account->uid, geteuid());
+		assert_int_equal(s->identity.uid, geteuid());
 		config_free(c);
 		faults_free(&faults);
 	}
@@ -144,7 +144,7 @@ static void test_user(void **state)
 	snprintf(user, sizeof(user), "user=%u", uid);
 	c = configure(options, argv, &faults);
 	check(c != NULL, "%s", shown(faults.text));
-	assert_int_equal(c->services[0].account->uid, uid);
+	assert_int_equal(c->services[0].identity.uid, uid);
 	config_free(c);
 	faults_free(&faults);
 }

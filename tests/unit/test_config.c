@@ -271,8 +271,8 @@ static void test_service(void **state)
 	(void)state;
 	check(c != NULL, "%s", shown(faults.text));
 	s = &c->services[0];
-	assert_int_equal(s->account->uid, geteuid());
-	assert_int_equal(s->gid, getegid());
+	assert_int_equal(s->identity.uid, geteuid());
+	assert_int_equal(s->identity.gid, getegid());
 	assert_string_equal(s->handler[1], "-v");
 	assert_null(s->handler[2]);
 	assert_true(s->enabled);

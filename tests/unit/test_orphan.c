@@ -24,8 +24,8 @@ static int set_up(void **state)
 {
 	(void)state;
 	service.max_lifetime = service.kill_grace = 0;
-	account.uid = geteuid();
-	service.gid = getegid();
+	service.identity.uid = geteuid();
+	service.identity.gid = getegid();
 	unit.board = board_new();
 	capture_open(LOG_INFO, NULL);
 	return unit.board != NULL ? 0 : -1;
