@@ -7,10 +7,10 @@
 #ifndef UDSD_CONFIG_H
 #define UDSD_CONFIG_H
 
+#include "access.h"
 #include "account.h"
-#include "fault.h"
+#include "diagnostics.h"
 #include "privilege.h"
-#include "rule.h"
 
 #include <stdbool.h>
 #include <stddef.h>

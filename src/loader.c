@@ -3,7 +3,7 @@
  */
 #include "loader.h"
 
-#include "command.h"
+#include "cmdline.h"
 #include "copy.h"
 #include "title.h"
 

@@ -4,7 +4,7 @@
 #include "handover.h"
 #include "loader.h"
 #include "log.h"
-#include "option.h"
+#include "value.h"
 #include "supervisor.h"
 #include "title.h"
 
@@ -100,7 +100,7 @@ static void take_argument(struct arguments *a, int c)
 		a->test = true;
 		break;
 	case 'p':
-		if (*optarg != '\0' && option_path(optarg) != NULL)
+		if (*optarg != '\0' && value_path(optarg) != NULL)
 			usage("-p wants an absolute path, or \"\" for none", optarg);
 		a->source.pid_file = optarg;
 		break;

@@ -9,7 +9,7 @@
 #ifndef UDSD_SCAN_H
 #define UDSD_SCAN_H
 
-#include "fault.h"
+#include "diagnostics.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -7,7 +7,7 @@
 #include "cases.h"
 #include "scratch.h"
 #include "service.h"
-#include "setting.h"
+#include "options.h"
 #include "show.h"
 
 #include <signal.h>

@@ -1,12 +1,12 @@
 /*
- * rule.h: access rules, `user: group: uid: gid: self any`.
+ * access.h: access rules, `user: group: uid: gid: self any`.
  *
  * Names are resolved when a rule is read, so matching is pure. The overflow ids, which the
  * kernel shows for everybody from a user namespace that is not mapped, match `any` and a rule that
  * names exactly this number, and nothing else.
  */
-#ifndef UDSD_RULE_H
-#define UDSD_RULE_H
+#ifndef UDSD_ACCESS_H
+#define UDSD_ACCESS_H
 
 #include "peer.h"
 

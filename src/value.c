@@ -1,7 +1,7 @@
 /*
- * option.c: values of the config, from text. Pure: no I/O.
+ * value.c: values of the config, from text. Pure: no I/O.
  */
-#include "option.h"
+#include "value.h"
 
 #include "clock.h"
 
@@ -12,7 +12,7 @@
 #include <sys/un.h>
 #include <syslog.h>
 
-const char *option_bool(const char *text, bool *value)
+const char *value_bool(const char *text, bool *value)
 {
 	static const char *const names[] = {"false", "true", "no", "yes", "off", "on"};
 
@@ -39,7 +39,7 @@ static int64_t digits(const char *text, char **end)
 	return errno != 0 || n >= UINT64_C(1) << 62 ? -1 : (int64_t)n;
 }
 
-const char *option_number(const char *text, int64_t low, int64_t high, int64_t *value)
+const char *value_number(const char *text, int64_t low, int64_t high, int64_t *value)
 {
 	bool negative = *text == '-';
 	char *end;
@@ -54,7 +54,7 @@ const char *option_number(const char *text, int64_t low, int64_t high, int64_t *
 	return NULL;
 }
 
-const char *option_duration(const char *text, int64_t *value)
+const char *value_duration(const char *text, int64_t *value)
 {
 	static const struct {
 		const char *unit;
@@ -78,7 +78,7 @@ const char *option_duration(const char *text, int64_t *value)
 	return "must be a duration: 250ms, 10s, 5m or 2h";
 }
 
-const char *option_mode(const char *text, mode_t *value)
+const char *value_mode(const char *text, mode_t *value)
 {
 	size_t len = strspn(text, "01234567");
 	unsigned long n = strtoul(text, NULL, 8);
@@ -89,7 +89,7 @@ const char *option_mode(const char *text, mode_t *value)
 	return NULL;
 }
 
-const char *option_size(const char *text, rlim_t *value)
+const char *value_size(const char *text, rlim_t *value)
 {
 	static const char units[] = "KMG";
 	const char *unit;
@@ -115,19 +115,19 @@ const char *option_size(const char *text, rlim_t *value)
 	return NULL;
 }
 
-const char *option_rate(const char *text, uint32_t *count, int64_t *period)
+const char *value_rate(const char *text, uint32_t *count, int64_t *period)
 {
 	char *end;
 	int64_t n = digits(text, &end);
 
 	if (n < 1 || n > 1000000 || *end != '/' ||
-	    option_duration(end + 1, period) != NULL || *period == 0)
+	    value_duration(end + 1, period) != NULL || *period == 0)
 		return "must be a number of connections (1 to 1000000) and a time: 100/10s";
 	*count = (uint32_t)n;
 	return NULL;
 }
 
-const char *option_facility(const char *text, int *value)
+const char *value_facility(const char *text, int *value)
 {
 	static const struct {
 		const char *name;
@@ -158,7 +158,7 @@ static bool is_name_char(char c, bool first)
 	       (!first && c >= '0' && c <= '9');
 }
 
-const char *option_variable(const char *text, bool name_only)
+const char *value_variable(const char *text, bool name_only)
 {
 	const char *c = text;
 
@@ -178,14 +178,14 @@ static bool has_control(const char *text)
 	return false;
 }
 
-const char *option_path(const char *text)
+const char *value_path(const char *text)
 {
 	if (*text != '/')
 		return "must be an absolute path";
 	return has_control(text) ? "holds a control character" : NULL;
 }
 
-const char *option_socket(const char *text)
+const char *value_socket(const char *text)
 {
 	struct sockaddr_un sun;
 
@@ -198,7 +198,7 @@ const char *option_socket(const char *text)
 	return has_control(text) ? "holds a control character" : NULL;
 }
 
-const char *option_service_name(const char *text)
+const char *value_service_name(const char *text)
 {
 	size_t len = 0;
 

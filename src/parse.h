@@ -1,12 +1,12 @@
 /*
- * source.h: one text of a config, scanned and parsed: options and their texts.
+ * parse.h: one text of a config, scanned and parsed: options and their texts.
  *
  * Hides libconfuse: nothing else includes confuse.h.
  */
-#ifndef UDSD_SOURCE_H
-#define UDSD_SOURCE_H
+#ifndef UDSD_PARSE_H
+#define UDSD_PARSE_H
 
-#include "fault.h"
+#include "diagnostics.h"
 #include "scan.h"
 
 #define SOURCE_MAX (1024 * 1024) /* bytes of a file */

@@ -1,17 +1,17 @@
 /*
- * config.c: from sources to an immutable struct config.
+ * build.c: from sources to an immutable struct config.
  *
- * Each option's texts go through the table in setting.c, the finished services through check.c.
+ * Each option's texts go through the table in options.c, the finished services through preflight.c.
  * Faults are gathered all the way; any of them refuses the config.
  */
 #include "config.h"
 
-#include "check.h"
-#include "global.h"
-#include "option.h"
+#include "preflight.h"
+#include "globals.h"
+#include "value.h"
 #include "service.h"
-#include "setting.h"
-#include "source.h"
+#include "options.h"
+#include "parse.h"
 
 #include <errno.h>
 #include <glob.h>
@@ -77,7 +77,7 @@ static void add_service(struct config *c, const struct section *own,
 	c->services = s;
 	s = &c->services[c->count++];
 	*s = (struct service){.name = strdup(own->title), .at = {file, own->line}};
-	error = s->name != NULL ? option_service_name(s->name) : "finds no memory left";
+	error = s->name != NULL ? value_service_name(s->name) : "finds no memory left";
 	if (error != NULL)
 		fault_add(faults, file, own->line, "service: \"%s\" %s", own->title,
 			  error);
@@ -119,7 +119,7 @@ static void add_pattern(struct config *c, const char *pattern, const struct sect
 			unsigned line, const struct section *defaults,
 			struct faults *faults)
 {
-	const char *error = option_path(pattern);
+	const char *error = value_path(pattern);
 	glob_t found;
 	int rc = error == NULL ? glob(pattern, 0, glob_error, &found) : GLOB_NOMATCH;
 

@@ -1,7 +1,7 @@
 /*
- * fault.c: gathers lines. When memory ends the text is short, but the count is right.
+ * diagnostics.c: gathers lines. When memory ends the text is short, but the count is right.
  */
-#include "fault.h"
+#include "diagnostics.h"
 
 #include "log.h"
 

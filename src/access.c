@@ -1,7 +1,7 @@
 /*
- * rule.c: who may connect. Matching is pure: no I/O, no allocation.
+ * access.c: who may connect. Matching is pure: no I/O, no allocation.
  */
-#include "rule.h"
+#include "access.h"
 
 #include "account.h"
 

@@ -1,9 +1,9 @@
-/* global.h: the options of a config that stand outside of sections. */
-#ifndef UDSD_GLOBAL_H
-#define UDSD_GLOBAL_H
+/* globals.h: the options of a config that stand outside of sections. */
+#ifndef UDSD_GLOBALS_H
+#define UDSD_GLOBALS_H
 
 #include "config.h"
-#include "source.h"
+#include "parse.h"
 
 /* The values of an empty config. 0, or -1: no memory. */
 int globals_init(struct config *config);

@@ -1,6 +1,6 @@
-/* command.h: a service from the command line, written as a config. */
-#ifndef UDSD_COMMAND_H
-#define UDSD_COMMAND_H
+/* cmdline.h: a service from the command line, written as a config. */
+#ifndef UDSD_CMDLINE_H
+#define UDSD_CMDLINE_H
 
 #include <stddef.h>
 

@@ -1,5 +1,5 @@
 /*
- * test_config.c: whole configs: what is refused, with all places at once, and what is read.
+ * test_build.c: whole configs: what is refused, with all places at once, and what is read.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /*
- * test_source.c: config files: which ones are obeyed, what others they include.
+ * test_parse.c: config files: which ones are obeyed, what others they include.
  */
-#include "source.h"
+#include "parse.h"
 
 #include "cases.h"
 #include "config.h"

@@ -1,7 +1,7 @@
 /*
- * test_fault.c: faults are gathered, each line once, with its place.
+ * test_diagnostics.c: faults are gathered, each line once, with its place.
  */
-#include "fault.h"
+#include "diagnostics.h"
 
 #include "cases.h"
 

@@ -1,8 +1,8 @@
 /*
- * test_command.c: a service from the command line becomes a config, and nothing in it is lost or
+ * test_cmdline.c: a service from the command line becomes a config, and nothing in it is lost or
  * read as anything else.
  */
-#include "command.h"
+#include "cmdline.h"
 
 #include "cases.h"
 #include "config.h"

@@ -1,8 +1,8 @@
 /*
- * check.h: what a config's services need of the system they are to run on.
+ * preflight.h: what a config's services need of the system they are to run on.
  */
-#ifndef UDSD_CHECK_H
-#define UDSD_CHECK_H
+#ifndef UDSD_PREFLIGHT_H
+#define UDSD_PREFLIGHT_H
 
 #include "config.h"
 

@@ -1,10 +1,10 @@
 /*
- * setting.h: the options of a service: their names, defaults and meanings, in one table.
+ * options.h: the options of a service: their names, defaults and meanings, in one table.
  *
- * config.c asks libconfuse for the texts; this turns them into the fields of a struct service.
+ * build.c asks libconfuse for the texts; this turns them into the fields of a struct service.
  */
-#ifndef UDSD_SETTING_H
-#define UDSD_SETTING_H
+#ifndef UDSD_OPTIONS_H
+#define UDSD_OPTIONS_H
 
 #include "config.h"
 

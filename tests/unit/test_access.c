@@ -1,10 +1,10 @@
 /*
- * test_rule.c: who may connect.
+ * test_access.c: who may connect.
  *
  * The functions of the name service are replaced by some that know a user and a group each of two
  * names.
  */
-#include "rule.h"
+#include "access.h"
 
 #include "cases.h"
 

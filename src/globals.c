@@ -1,11 +1,11 @@
 /*
- * global.c: the log, the pid file, the control socket, time to stop.
+ * globals.c: the log, the pid file, the control socket, time to stop.
  */
-#include "global.h"
+#include "globals.h"
 
 #include "clock.h"
 #include "log.h"
-#include "option.h"
+#include "value.h"
 #include "service.h"
 
 #include <stdlib.h>
@@ -30,31 +30,31 @@ static const char *set_log_level(struct config *c, const char *text)
 
 static const char *set_facility(struct config *c, const char *text)
 {
-	return option_facility(text, &c->syslog_facility);
+	return value_facility(text, &c->syslog_facility);
 }
 
 static const char *set_stop_timeout(struct config *c, const char *text)
 {
-	return option_duration(text, &c->stop_timeout);
+	return value_duration(text, &c->stop_timeout);
 }
 
 static const char *set_pid_file(struct config *c, const char *text)
 {
-	const char *error = *text != '\0' ? option_path(text) : NULL;
+	const char *error = *text != '\0' ? value_path(text) : NULL;
 
 	return error != NULL ? error : replace(&c->pid_file, text);
 }
 
 static const char *set_control_socket(struct config *c, const char *text)
 {
-	const char *error = *text != '\0' ? option_socket(text) : NULL;
+	const char *error = *text != '\0' ? value_socket(text) : NULL;
 
 	return error != NULL ? error : replace(&c->control.socket, text);
 }
 
 static const char *set_control_mode(struct config *c, const char *text)
 {
-	return option_mode(text, &c->control.socket_mode);
+	return value_mode(text, &c->control.socket_mode);
 }
 
 /* Options with one value; control-allow and include are lists. */

@@ -1,9 +1,9 @@
 /*
- * setting.c: the table of service options and what each does to a struct service.
+ * options.c: the table of service options and what each does to a struct service.
  */
-#include "setting.h"
+#include "options.h"
 
-#include "option.h"
+#include "value.h"
 #include "service.h"
 
 #include <errno.h>
@@ -20,23 +20,23 @@ static const char no_memory[] = "finds no memory left";
 
 static const char *set_bool(struct setter *x)
 {
-	return option_bool(x->text, FIELD(x, bool));
+	return value_bool(x->text, FIELD(x, bool));
 }
 
 static const char *set_duration(struct setter *x)
 {
-	return option_duration(x->text, FIELD(x, int64_t));
+	return value_duration(x->text, FIELD(x, int64_t));
 }
 
 static const char *set_mode(struct setter *x)
 {
-	return option_mode(x->text, FIELD(x, mode_t));
+	return value_mode(x->text, FIELD(x, mode_t));
 }
 
 static const char *set_int(struct setter *x)
 {
 	int64_t n;
-	const char *error = option_number(x->text, x->setting->low, x->setting->high, &n);
+	const char *error = value_number(x->text, x->setting->low, x->setting->high, &n);
 
 	if (error == NULL)
 		*FIELD(x, int) = (int)n;
@@ -54,14 +54,14 @@ static const char *set_text(struct setter *x)
 
 static const char *set_path(struct setter *x)
 {
-	const char *error = option_path(x->text);
+	const char *error = value_path(x->text);
 
 	return error != NULL ? error : set_text(x);
 }
 
 static const char *set_socket(struct setter *x)
 {
-	const char *error = option_socket(x->text);
+	const char *error = value_socket(x->text);
 
 	return error != NULL ? error : set_text(x);
 }
@@ -100,7 +100,7 @@ static const char *append_list(struct setter *x)
 static const char *set_handler(struct setter *x)
 {
 	x->text = x->count > 0 ? x->texts[0] : "";
-	if (option_path(x->text) != NULL)
+	if (value_path(x->text) != NULL)
 		return "must be a list: the absolute path of an executable, then its arguments";
 	return append_list(x);
 }
@@ -117,7 +117,7 @@ static const char *own_variable(const char *text)
 static const char *set_environment(struct setter *x)
 {
 	for (size_t i = 0; i < x->count; i++) {
-		const char *error = option_variable(x->texts[i], false);
+		const char *error = value_variable(x->texts[i], false);
 
 		x->text = x->texts[i];
 		if (error == NULL)
@@ -141,7 +141,7 @@ static const char *set_pass_environment(struct setter *x)
 		char *pair;
 
 		x->text = x->texts[i];
-		error = option_variable(x->text, true);
+		error = value_variable(x->text, true);
 		if (error == NULL)
 			error = own_variable(x->text);
 		value = error == NULL ? getenv(x->text) : NULL;
@@ -216,7 +216,7 @@ static const char *set_limit(struct setter *x)
 			continue;
 		*l = (struct limit_setting){.resource = (int)x->setting->low,
 					    .name = x->setting->name};
-		return option_size(x->text, &l->value);
+		return value_size(x->text, &l->value);
 	}
 	return "is one limit too many";
 }
@@ -233,14 +233,14 @@ static const char *set_stderr(struct setter *x)
 		}
 	}
 	s->stderr_kind = STDERR_FILE;
-	if (option_path(x->text) != NULL)
+	if (value_path(x->text) != NULL)
 		return "must be syslog, null, client or an absolute path";
 	return set_text(x);
 }
 
 static const char *set_rate(struct setter *x)
 {
-	return option_rate(x->text, &x->service->rate_burst, &x->service->rate_period);
+	return value_rate(x->text, &x->service->rate_burst, &x->service->rate_period);
 }
 
 static const char *set_overflow(struct setter *x)

@@ -1,11 +1,11 @@
 /*
- * command.c: turns `udsd -o NAME=VALUE SOCKET HANDLER ARG...` into the text of a config, so that
+ * cmdline.c: turns `udsd -o NAME=VALUE SOCKET HANDLER ARG...` into the text of a config, so that
  * there is one way in which options are checked.
  */
-#include "command.h"
+#include "cmdline.h"
 
-#include "option.h"
-#include "setting.h"
+#include "value.h"
+#include "options.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -73,7 +73,7 @@ static const char *name_of(const char *handler)
 	const char *slash = strrchr(handler, '/');
 	const char *name = slash != NULL ? slash + 1 : handler;
 
-	return option_service_name(name) == NULL ? name : "service";
+	return value_service_name(name) == NULL ? name : "service";
 }
 
 static bool is_given(char *const *options, size_t count, const char *name)

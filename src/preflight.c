@@ -1,10 +1,10 @@
 /*
- * check.c: would this config work here? Asked before anything is started.
+ * preflight.c: would this config work here? Asked before anything is started.
  *
  * What depends on a user is tried by a child that has become this user, the way a worker does:
  * one child for all services with the same identity.
  */
-#include "check.h"
+#include "preflight.h"
 
 #include "account.h"
 #include "privilege.h"

@@ -1,7 +1,7 @@
 /*
- * test_option.c: how single values of the config are written.
+ * test_value.c: how single values of the config are written.
  */
-#include "option.h"
+#include "value.h"
 
 #include "cases.h"
 #include "clock.h"
@@ -26,7 +26,7 @@ static void test_bool(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		bool value = rows[i].value != 1;
-		const char *error = option_bool(rows[i].text, &value);
+		const char *error = value_bool(rows[i].text, &value);
 
 		check(same_error(error, rows[i].value < 0 ? "true or false" : NULL),
 		      "\"%s\": %s", rows[i].text, shown(error));
@@ -69,7 +69,7 @@ static void test_number(void **state)
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		int64_t value = -77;
 		const char *error =
-			option_number(rows[i].text, rows[i].low, rows[i].high, &value);
+			value_number(rows[i].text, rows[i].low, rows[i].high, &value);
 
 		check(same_error(error, rows[i].error), "\"%s\": %s", rows[i].text,
 		      shown(error));
@@ -115,7 +115,7 @@ static void test_duration(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		int64_t value = -77;
-		const char *error = option_duration(rows[i].text, &value);
+		const char *error = value_duration(rows[i].text, &value);
 
 		check(same_error(error, rows[i].error), "\"%s\": %s", rows[i].text,
 		      shown(error));
@@ -156,7 +156,7 @@ static void test_mode(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		mode_t value = 07777;
-		const char *error = option_mode(rows[i].text, &value);
+		const char *error = value_mode(rows[i].text, &value);
 
 		check(same_error(error, rows[i].error), "\"%s\": %s", rows[i].text,
 		      shown(error));
@@ -195,7 +195,7 @@ static void test_size(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		rlim_t value = 77;
-		const char *error = option_size(rows[i].text, &value);
+		const char *error = value_size(rows[i].text, &value);
 
 		check(same_error(error, rows[i].error), "\"%s\": %s", rows[i].text,
 		      shown(error));
@@ -234,7 +234,7 @@ static void test_rate(void **state)
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		uint32_t count = 0;
 		int64_t period = 0;
-		const char *error = option_rate(rows[i].text, &count, &period);
+		const char *error = value_rate(rows[i].text, &count, &period);
 		const char *expected = rows[i].count == 0 ? "100/10s" : NULL;
 
 		check(same_error(error, expected), "\"%s\": %s", rows[i].text,
@@ -267,7 +267,7 @@ static void test_facility(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		int value = -1;
-		const char *error = option_facility(rows[i].text, &value);
+		const char *error = value_facility(rows[i].text, &value);
 
 		check(same_error(error, rows[i].value < 0 ? "must be a facility" : NULL),
 		      "\"%s\": %s", rows[i].text, shown(error));
@@ -294,8 +294,8 @@ static void test_variable(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		const char *name = option_variable(rows[i].text, true);
-		const char *pair = option_variable(rows[i].text, false);
+		const char *name = value_variable(rows[i].text, true);
+		const char *pair = value_variable(rows[i].text, false);
 
 		check(same_error(name, rows[i].is_name
 					       ? NULL
@@ -331,8 +331,8 @@ static void test_path_and_socket(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		const char *path = option_path(rows[i].text);
-		const char *socket = option_socket(rows[i].text);
+		const char *path = value_path(rows[i].text);
+		const char *socket = value_socket(rows[i].text);
 
 		check(same_error(path, rows[i].path), "\"%s\": %s", rows[i].text,
 		      shown(path));
@@ -350,11 +350,11 @@ static void test_socket_length(void **state)
 	for (int first = 0; first < 2; first++) {
 		text[0] = "/@"[first];
 		text[107] = '\0';
-		assert_null(option_socket(text));
+		assert_null(value_socket(text));
 		text[107] = 'a';
 		text[108] = '\0';
-		assert_non_null(strstr(option_socket(text), "too long"));
-		assert_true(first == 1 || option_path(text) == NULL);
+		assert_non_null(strstr(value_socket(text), "too long"));
+		assert_true(first == 1 || value_path(text) == NULL);
 		text[108] = 'a';
 	}
 }
@@ -368,14 +368,14 @@ static void test_service_name(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(good); i++)
-		check(option_service_name(good[i]) == NULL, "\"%s\"", good[i]);
+		check(value_service_name(good[i]) == NULL, "\"%s\"", good[i]);
 	for (size_t i = 0; i < COUNT(bad); i++)
-		check(option_service_name(bad[i]) != NULL, "\"%s\"", bad[i]);
+		check(value_service_name(bad[i]) != NULL, "\"%s\"", bad[i]);
 	memset(text, 'a', sizeof(text));
 	text[65] = '\0';
-	assert_non_null(option_service_name(text));
+	assert_non_null(value_service_name(text));
 	text[64] = '\0';
-	assert_null(option_service_name(text));
+	assert_null(value_service_name(text));
 }
 
 int main(void)

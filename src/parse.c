@@ -1,12 +1,12 @@
 /*
- * source.c: reads, scans and parses one text; the only file that includes confuse.h.
+ * parse.c: reads, scans and parses one text; the only file that includes confuse.h.
  *
  * libconfuse parses from memory (its lexer calls exit() on a directory) with every option a
  * string. What it would let pass was reported by the scan before.
  */
-#include "source.h"
+#include "parse.h"
 
-#include "setting.h"
+#include "options.h"
 
 #include <confuse.h>
 #include <errno.h>

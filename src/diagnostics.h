@@ -1,6 +1,6 @@
-/* fault.h: what is wrong with a config, gathered to be told all at once. */
-#ifndef UDSD_FAULT_H
-#define UDSD_FAULT_H
+/* diagnostics.h: what is wrong with a config, gathered to be told all at once. */
+#ifndef UDSD_DIAGNOSTICS_H
+#define UDSD_DIAGNOSTICS_H
 
 #include <stddef.h>
 

@@ -1,8 +1,8 @@
 /*
- * test_setting.c: every option of a service: its default, good values and bad ones, in the service
+ * test_options.c: every option of a service: its default, good values and bad ones, in the service
  * itself and in defaults.
  */
-#include "setting.h"
+#include "options.h"
 
 #include "cases.h"
 #include "show.h"
