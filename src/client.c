@@ -179,9 +179,9 @@ static void accept_one(struct worker *w)
 
 /* Whoever is accepted is on the way to a handler before the next one is, so that few are lost if we
  * are killed: those who are held. */
-void client_accept(struct worker *w)
+void accept_pending(struct worker *w)
 {
-	for (int i = 0; i < HANDS && client_wanted(w); i++) {
+	for (int i = 0; i < HANDS && accept_wanted(w); i++) {
 		accept_one(w);
 		if (!w->queued)
 			return;
@@ -191,7 +191,7 @@ void client_accept(struct worker *w)
 /* Whether to look at the listener: while we accept, a hand is free, nothing is held or has to be
  * waited for, and there is room, or nobody has to wait for room. After a failure one start has to
  * succeed before there are several at once. */
-bool client_wanted(struct worker *w)
+bool accept_wanted(struct worker *w)
 {
 	uint32_t max = (uint32_t)w->service->max_connections;
 
@@ -218,7 +218,7 @@ static void retry(struct worker *w, struct hand *hand)
 	}
 }
 
-void client_retry(struct worker *w)
+void accept_retry(struct worker *w)
 {
 	if (w->held == 0)
 		return;
@@ -228,7 +228,7 @@ void client_retry(struct worker *w)
 			retry(w, &w->hands[i]);
 }
 
-bool client_refuse_next(struct worker *w)
+bool accept_refuse_next(struct worker *w)
 {
 	int fd = w->accepting ? accept4(LISTENER, NULL, NULL, SOCK_CLOEXEC) : -1;
 
@@ -237,7 +237,7 @@ bool client_refuse_next(struct worker *w)
 	return fd >= 0;
 }
 
-void client_refuse_held(struct worker *w)
+void accept_refuse_held(struct worker *w)
 {
 	w->refusing = true;
 	for (struct hand *hand = w->hands; hand < w->hands + HANDS; hand++) {
@@ -248,11 +248,11 @@ void client_refuse_held(struct worker *w)
 	}
 }
 
-void client_refuse_queued(struct worker *w)
+void accept_refuse_pending(struct worker *w)
 {
 	int tries = REFUSE_TRIES;
 
-	while (client_refuse_next(w) || (w->accepting && errno != EAGAIN && tries-- > 0))
+	while (accept_refuse_next(w) || (w->accepting && errno != EAGAIN && tries-- > 0))
 		;
-	client_refuse_held(w);
+	accept_refuse_held(w);
 }

@@ -5,21 +5,21 @@
 #include "worker_state.h"
 
 /* Whether to look at the listener. */
-bool client_wanted(struct worker *worker);
+bool accept_wanted(struct worker *worker);
 
 /* Accepts clients, each of whom is served, turned away, or held, until none waits or they are HANDS. */
-void client_accept(struct worker *worker);
+void accept_pending(struct worker *worker);
 
 /* Tries again to serve those who are held, if it is time. */
-void client_retry(struct worker *worker);
+void accept_retry(struct worker *worker);
 
 /* Ends the connection of the next who waits; false: nobody does. */
-bool client_refuse_next(struct worker *worker);
+bool accept_refuse_next(struct worker *worker);
 
 /* Ends the connections of all who wait, with a clean end of file. */
-void client_refuse_queued(struct worker *worker);
+void accept_refuse_pending(struct worker *worker);
 
 /* Ends those of all who are held, now and later. */
-void client_refuse_held(struct worker *worker);
+void accept_refuse_held(struct worker *worker);
 
 #endif

@@ -7,7 +7,7 @@
 /* Makes what the hands need, once. 0, or -1: no memory. */
 int launch_init(struct worker *worker);
 
-/* An empty hand; there is one while client_wanted(). */
+/* An empty hand; there is one while accept_wanted(). */
 struct hand *launch_hand(struct worker *worker);
 
 /* Starts the handler for the client that was accepted last, who has a slot. Waits a moment for it if

@@ -51,7 +51,7 @@ static void finish(struct worker *w, bool refuse)
 	const char answer = WORKER_DRAINED;
 
 	if (refuse)
-		client_refuse_queued(w);
+		accept_refuse_pending(w);
 	stop_accepting(w);
 	w->finish_at = CLOCK_NEVER;
 	if (!w->alone)
@@ -75,7 +75,7 @@ static void take_order(struct worker *w, const struct worker_message *message)
 	case WORKER_KILL:
 		end_handlers(w, (enum worker_order)message->order);
 		if (!w->accepting)
-			client_refuse_held(w);
+			accept_refuse_held(w);
 		break;
 	case WORKER_END:
 		reaper_end(w, message->conn);
@@ -205,7 +205,7 @@ static void run(struct worker *w)
 		{.fd = -1, .events = POLLIN}};
 
 	while (idle_until(w) > w->now) {
-		bool queued, polling = client_wanted(w);
+		bool queued, polling = accept_wanted(w);
 
 		fds[1].fd = w->alone ? -1 : CHANNEL;
 		fds[2].fd = w->relay == NULL || w->deaf ? -1 : STDERR_OUT;
@@ -223,10 +223,10 @@ static void run(struct worker *w)
 		if (fds[1].revents != 0)
 			obey(w);
 		reaper_expire(w);
-		client_retry(w);
+		accept_retry(w);
 		queued = !polling || fds[3].revents != 0;
 		if (polling && queued)
-			client_accept(w);
+			accept_pending(w);
 		if (w->shut)
 			tell_shut(w);
 		go_on_finishing(w, queued);
@@ -357,7 +357,7 @@ _Noreturn void worker_run(const struct worker_start *start)
 			_exit(errno); /* the supervisor will say so */
 		log_event(LOG_ERR, "fail", "service", start->service->name, "step", step,
 			  "error", strerror(errno), NULL);
-		(void)client_refuse_next(&w); /* who came, not who comes later */
+		(void)accept_refuse_next(&w); /* who came, not who comes later */
 		_exit(WORKER_FAILED);
 	}
 	if (start->order.order != 0)
