@@ -44,20 +44,20 @@ struct child {
 	const char *_Atomic step;
 };
 
-struct handler {
+struct spawn {
 	struct environment *environment;
 	struct child child;
 	alignas(16) char stack[STACK_BYTES];
 };
 
-bool handler_is_concurrent(void)
+bool spawn_is_concurrent(void)
 {
 	return RAW_CALLS;
 }
 
-struct handler *handler_new(const struct service *service)
+struct spawn *spawn_new(const struct service *service)
 {
-	struct handler *h = calloc(1, sizeof(*h));
+	struct spawn *h = calloc(1, sizeof(*h));
 
 	if (h == NULL)
 		return NULL;
@@ -69,7 +69,7 @@ struct handler *handler_new(const struct service *service)
 	return NULL;
 }
 
-void handler_free(struct handler *h)
+void spawn_free(struct spawn *h)
 {
 	if (h == NULL)
 		return;
@@ -77,7 +77,7 @@ void handler_free(struct handler *h)
 	free(h);
 }
 
-void handler_prepare(struct handler *h, int fd, const struct environment_call *call)
+void spawn_prepare(struct spawn *h, int fd, const struct environment_call *call)
 {
 	h->child.fd = fd;
 	h->child.env = environment_of(h->environment, call);
@@ -178,16 +178,16 @@ __attribute__((no_sanitize("address"))) static int child_main(void *arg)
 }
 
 /* Where libc makes the child's calls its errno is ours. */
-static void stand_aside(struct handler *h, pid_t pid)
+static void stand_aside(struct spawn *h, pid_t pid)
 {
-	if (handler_await(h, ALONE_TIME))
+	if (spawn_await(h, ALONE_TIME))
 		return;
-	handler_give_up(h, pid);
-	while (!handler_await(h, ALONE_TIME))
+	spawn_give_up(h, pid);
+	while (!spawn_await(h, ALONE_TIME))
 		;
 }
 
-int handler_spawn(struct handler *h, _Atomic int32_t *pid)
+int spawn_start(struct spawn *h, _Atomic int32_t *pid)
 {
 	struct child *c = &h->child;
 	pid_t child;
@@ -204,7 +204,7 @@ int handler_spawn(struct handler *h, _Atomic int32_t *pid)
 	return child < 0 ? -1 : 0;
 }
 
-bool handler_await(struct handler *h, int64_t nsec)
+bool spawn_await(struct spawn *h, int64_t nsec)
 {
 	const struct timespec time = {nsec / NSEC_PER_SEC, nsec % NSEC_PER_SEC};
 
@@ -213,18 +213,18 @@ bool handler_await(struct handler *h, int64_t nsec)
 	return h->child.running == 0;
 }
 
-bool handler_is_settled(const struct handler *h)
+bool spawn_is_settled(const struct spawn *h)
 {
 	return h->child.running == 0;
 }
 
-int handler_error(const struct handler *h, const char **step)
+int spawn_error(const struct spawn *h, const char **step)
 {
 	*step = h->child.step;
 	return h->child.error;
 }
 
-void handler_give_up(struct handler *h, pid_t pid)
+void spawn_give_up(struct spawn *h, pid_t pid)
 {
 	int none = 0;
 
@@ -234,7 +234,7 @@ void handler_give_up(struct handler *h, pid_t pid)
 	(void)kill(pid, SIGKILL);
 }
 
-int handler_become(const struct service *s, int listener, const char **step)
+int spawn_execute(const struct service *s, int listener, const char **step)
 {
 	struct child c = {
 		.service = s, .fd = listener, .step = "memory", .error = ENOMEM};
@@ -252,7 +252,7 @@ int handler_become(const struct service *s, int listener, const char **step)
 	return -1;
 }
 
-bool handler_is_busy(int error)
+bool spawn_is_busy(int error)
 {
 	return error == EAGAIN || error == ENOMEM || error == EMFILE || error == ENFILE ||
 	       error == ETXTBSY || error == ENOBUFS;

@@ -11,44 +11,43 @@
 #include <stdint.h>
 
 /* What starts handlers of a service, one at a time; several can be used at once, if
- * handler_is_concurrent(). */
-struct handler;
+ * spawn_is_concurrent(). */
+struct spawn;
 
-bool handler_is_concurrent(void);
+bool spawn_is_concurrent(void);
 
 /* Called in the service's worker, whose pid handlers are told. NULL if there is no memory. */
-struct handler *handler_new(const struct service *service);
-void handler_free(struct handler *handler);
+struct spawn *spawn_new(const struct service *service);
+void spawn_free(struct spawn *handler);
 
-/* The next start is for this connection. fd stays the caller's, open until handler_is_settled(). */
-void handler_prepare(struct handler *handler, int fd,
-		     const struct environment_call *call);
+/* The next start is for this connection. fd stays the caller's, open until spawn_is_settled(). */
+void spawn_prepare(struct spawn *handler, int fd, const struct environment_call *call);
 
 /* Starts the handler in its own process group with the connection as its standard input and
  * output. The caller has the service's identity and directory, all signals blocked and none
  * ignored, and as descriptor 2 what the handler's standard error is to be. *pid gets the pid before
  * the child's first instruction, and is the caller's to wait for. 0, or -1 and errno: there is no
- * process. Can be tried again without another handler_prepare(). */
-int handler_spawn(struct handler *handler, _Atomic int32_t *pid);
+ * process. Can be tried again without another spawn_prepare(). */
+int spawn_start(struct spawn *handler, _Atomic int32_t *pid);
 
 /* Whether the start has come to its end: the handler runs, or the child has failed and exits. */
-bool handler_is_settled(const struct handler *handler);
+bool spawn_is_settled(const struct spawn *handler);
 
 /* The same, but waits for it up to nsec. */
-bool handler_await(struct handler *handler, int64_t nsec);
+bool spawn_await(struct spawn *handler, int64_t nsec);
 
 /* Why the child failed and in which step, once it is settled; 0: it did not. */
-int handler_error(const struct handler *handler, const char **step);
+int spawn_error(const struct spawn *handler, const char **step);
 
 /* Kills the child of a start that takes too long; then its error is ETIME. */
-void handler_give_up(struct handler *handler, pid_t pid);
+void spawn_give_up(struct spawn *handler, pid_t pid);
 
 /* Becomes the handler of a service with wait = true: the listening socket is its standard input and
  * output and descriptor 3. The caller is the leader of a session, else as above. Returns only when
  * it fails: -1, errno and *step. */
-int handler_become(const struct service *service, int listener, const char **step);
+int spawn_execute(const struct service *service, int listener, const char **step);
 
 /* Whether an error of a start is want of resources, to be tried again. */
-bool handler_is_busy(int error);
+bool spawn_is_busy(int error);
 
 #endif

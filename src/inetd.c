@@ -45,7 +45,7 @@ static void become(const struct service *s, const struct rlimit *nofile, pid_t p
 	*step = "listening socket"; /* it may have been left otherwise by the last one */
 	if (fcntl(LISTENER, F_SETFL, O_RDWR) < 0 || dup2(STDIN_FILENO, STDERR_FILENO) < 0)
 		return;
-	(void)handler_become(s, LISTENER, step);
+	(void)spawn_execute(s, LISTENER, step);
 }
 
 /* The client who came sees the end, not who comes later. */
@@ -76,7 +76,7 @@ pid_t inetd_start(const struct service *s, int listener, int log,
 	saved = errno;
 	log_event(LOG_ERR, "fail", "service", s->name, "handler", s->handler[0], "step",
 		  step, "error", strerror(saved), NULL);
-	if (!handler_is_busy(saved)) /* else it waits for the next try */
+	if (!spawn_is_busy(saved)) /* else it waits for the next try */
 		refuse_next(s, listener);
 	_exit(1);
 }

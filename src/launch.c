@@ -20,9 +20,9 @@
 
 int launch_init(struct worker *w)
 {
-	w->hands_max = handler_is_concurrent() ? HANDS : 1;
+	w->hands_max = spawn_is_concurrent() ? HANDS : 1;
 	for (size_t i = 0; i < w->hands_max; i++) {
-		w->hands[i].handler = handler_new(w->service);
+		w->hands[i].handler = spawn_new(w->service);
 		if (w->hands[i].handler == NULL)
 			return -1;
 	}
@@ -90,11 +90,11 @@ void launch_release(struct worker *w, struct hand *hand)
 /* The handler could not be started. */
 static void fail(struct worker *w, struct hand *hand, const char *step, int error)
 {
-	if (handler_is_busy(error) && w->refusing) {
+	if (spawn_is_busy(error) && w->refusing) {
 		launch_refuse(w, hand);
 		return;
 	}
-	if (handler_is_busy(error)) {
+	if (spawn_is_busy(error)) {
 		launch_hold(w, hand, "spawn", error);
 		return;
 	}
@@ -128,11 +128,11 @@ static void settle(struct worker *w, struct hand *hand)
 	const struct conn *conn = &w->table.conns[hand->conn];
 	const char *step;
 
-	if (handler_is_settled(hand->handler)) {
-		if (handler_error(hand->handler, &step) == 0)
+	if (spawn_is_settled(hand->handler)) {
+		if (spawn_error(hand->handler, &step) == 0)
 			succeed(w, hand);
 	} else if (w->now >= conn->since + LAUNCH_TIMEOUT) {
-		handler_give_up(hand->handler, conn->pid);
+		spawn_give_up(hand->handler, conn->pid);
 	}
 }
 
@@ -160,7 +160,7 @@ bool launch_was_handler(struct worker *w, uint32_t conn)
 		hand++;
 	if (hand == w->hands + HANDS)
 		return true;
-	error = handler_error(hand->handler, &step);
+	error = spawn_error(hand->handler, &step);
 	if (error == 0) {
 		succeed(w, hand);
 		return true;
@@ -179,7 +179,7 @@ void launch_again(struct worker *w, struct hand *hand)
 {
 	struct slot *slot = table_slot(&w->table, hand->conn);
 
-	if (handler_spawn(hand->handler, &slot->pid) < 0) {
+	if (spawn_start(hand->handler, &slot->pid) < 0) {
 		fail(w, hand, "start a process", errno);
 		return;
 	}
@@ -188,7 +188,7 @@ void launch_again(struct worker *w, struct hand *hand)
 	w->started++;
 	if (w->queued && w->started < w->hands_max && w->overload.delay == 0)
 		return;
-	(void)handler_await(hand->handler, WAIT_TIME);
+	(void)spawn_await(hand->handler, WAIT_TIME);
 	launch_settle(w);
 }
 
@@ -201,6 +201,6 @@ void launch_begin(struct worker *w, struct hand *hand)
 					      .conn = slot->conn,
 					      .rule = slot->rule};
 
-	handler_prepare(hand->handler, hand->fd, &call);
+	spawn_prepare(hand->handler, hand->fd, &call);
 	launch_again(w, hand);
 }

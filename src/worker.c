@@ -349,11 +349,11 @@ _Noreturn void worker_run(const struct worker_start *start)
 	overload_init(&w.overload, start->service->name);
 	hurry_init(true); /* as long as nobody has asked */
 	if (place_descriptors(start) < 0)
-		_exit(handler_is_busy(errno) ? errno : WORKER_FAILED);
+		_exit(spawn_is_busy(errno) ? errno : WORKER_FAILED);
 	log_open(LOG, start->service->log_level, start->service->name);
 	log_count_lost(&w.counters->log_dropped);
 	if (begin(&w, start, &step) < 0) {
-		if (handler_is_busy(errno))
+		if (spawn_is_busy(errno))
 			_exit(errno); /* the supervisor will say so */
 		log_event(LOG_ERR, "fail", "service", start->service->name, "step", step,
 			  "error", strerror(errno), NULL);

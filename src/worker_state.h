@@ -32,7 +32,7 @@ struct hand {
 	enum hand_state state; /* held: there is no process or memory for it yet */
 	int fd;
 	uint32_t conn; /* its slot; 0: it has none yet */
-	struct handler *handler;
+	struct spawn *handler;
 };
 
 #define DEAD 32 /* children that are waited for in one turn */

@@ -22,9 +22,9 @@ static void test_busy(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(busy); i++)
-		assert_true(handler_is_busy(busy[i]));
+		assert_true(spawn_is_busy(busy[i]));
 	for (size_t i = 0; i < COUNT(good); i++)
-		assert_false(handler_is_busy(good[i]));
+		assert_false(spawn_is_busy(good[i]));
 }
 
 struct start {
@@ -42,9 +42,9 @@ static char *writable(const char *text)
 	return (char *)(uintptr_t)text;
 }
 
-static void await(struct handler *h)
+static void await(struct spawn *h)
 {
-	while (!handler_await(h, NSEC_PER_SEC))
+	while (!spawn_await(h, NSEC_PER_SEC))
 		;
 }
 
@@ -70,7 +70,7 @@ static void try_start(const struct start *start)
 			start->stderr_path ? scratch_path(start->stderr_path) : NULL};
 	const struct peer peer = {1, 2, 3, 0, groups};
 	const struct sockaddr_un from = {.sun_family = AF_UNIX};
-	struct handler *h = handler_new(&service);
+	struct spawn *h = spawn_new(&service);
 	const struct environment_call call = {
 		.peer = &peer, .rule = "any", .from = &from};
 	_Atomic int32_t pid = 0;
@@ -80,11 +80,11 @@ static void try_start(const struct start *start)
 
 	assert_non_null(h);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);
-	handler_prepare(h, fd[0], &call);
-	assert_int_equal(handler_spawn(h, &pid), 0);
+	spawn_prepare(h, fd[0], &call);
+	assert_int_equal(spawn_start(h, &pid), 0);
 	await(h);
 	close(fd[0]);
-	error = handler_error(h, &step);
+	error = spawn_error(h, &step);
 	check(error == start->error, "%s: %s: %s", start->path, step, strerror(error));
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	if (error != 0) {
@@ -95,7 +95,7 @@ static void try_start(const struct start *start)
 		check(same(text, start->output), "%s: %s", shown(start->script), text);
 	}
 	close(fd[1]);
-	handler_free(h);
+	spawn_free(h);
 }
 
 static const struct start starts[] = {
@@ -170,7 +170,7 @@ static void test_start(void **state)
 /* A start on one end of a pair, that nobody has waited for. */
 struct running {
 	struct service service;
-	struct handler *handler;
+	struct spawn *handler;
 	_Atomic int32_t pid;
 	int fd; /* the other end */
 	int own;
@@ -185,13 +185,13 @@ static void run(struct running *r, char **argv, uint64_t conn)
 	int fd[2];
 
 	r->service = (struct service){SERVICE, .handler = argv};
-	r->handler = handler_new(&r->service);
+	r->handler = spawn_new(&r->service);
 	assert_non_null(r->handler);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);
 	r->own = fd[0];
 	r->fd = fd[1];
-	handler_prepare(r->handler, r->own, &call);
-	assert_int_equal(handler_spawn(r->handler, &r->pid), 0);
+	spawn_prepare(r->handler, r->own, &call);
+	assert_int_equal(spawn_start(r->handler, &r->pid), 0);
 }
 
 /* Its wait status. */
@@ -203,7 +203,7 @@ static int finish(struct running *r)
 	close(r->own);
 	close(r->fd);
 	assert_int_equal(waitpid(r->pid, &status, 0), r->pid);
-	handler_free(r->handler);
+	spawn_free(r->handler);
 	return status;
 }
 
@@ -261,17 +261,17 @@ static void test_errno(void **state)
 	const char *step;
 
 	(void)state;
-	if (!handler_is_concurrent() || !child_shares_memory())
+	if (!spawn_is_concurrent() || !child_shares_memory())
 		skip();
 	for (int i = 0; i < 20; i++) {
 		struct running r;
 
 		run(&r, argv, 1);
 		errno = EXDEV;
-		while (!handler_is_settled(r.handler))
+		while (!spawn_is_settled(r.handler))
 			;
 		assert_int_equal(errno, EXDEV);
-		assert_int_equal(handler_error(r.handler, &step), ENOENT);
+		assert_int_equal(spawn_error(r.handler, &step), ENOENT);
 		assert_int_equal(WEXITSTATUS(finish(&r)), 127);
 	}
 }
@@ -280,8 +280,8 @@ static void test_errno(void **state)
 static bool is_caught(struct running *r)
 {
 	assert_int_equal(kill(r->pid, SIGSTOP), 0);
-	(void)handler_await(r->handler, NSEC_PER_MSEC * 20);
-	return !handler_is_settled(r->handler);
+	(void)spawn_await(r->handler, NSEC_PER_MSEC * 20);
+	return !spawn_is_settled(r->handler);
 }
 
 /* One that somebody stops on its way holds nobody up, and can be given up. */
@@ -293,7 +293,7 @@ static void test_give_up(void **state)
 	int status;
 
 	(void)state;
-	if (!handler_is_concurrent() || !child_shares_memory())
+	if (!spawn_is_concurrent() || !child_shares_memory())
 		skip();
 	run(&r, argv, 1);
 	for (int tries = 1000; !is_caught(&r) && tries > 0; tries--) {
@@ -301,10 +301,10 @@ static void test_give_up(void **state)
 		(void)finish(&r);
 		run(&r, argv, 1);
 	}
-	assert_false(handler_is_settled(r.handler));
-	handler_give_up(r.handler, r.pid);
+	assert_false(spawn_is_settled(r.handler));
+	spawn_give_up(r.handler, r.pid);
 	await(r.handler);
-	assert_int_equal(handler_error(r.handler, &step), ETIME);
+	assert_int_equal(spawn_error(r.handler, &step), ETIME);
 	status = finish(&r);
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
