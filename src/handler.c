@@ -146,15 +146,15 @@ static int child_prepare(struct child *c)
  * one for what they sent along. */
 static int close_rest(struct child *c)
 {
-	const bool hurry = RAW_CALLS && hurry_is_needed();
+	const bool hurry = RAW_CALLS && linger_is_needed();
 	long result;
 
 	c->step = "descriptors";
 	if (hurry)
-		(void)RAW(setitimer, ITIMER_REAL, &hurry_on, NULL, 0);
+		(void)RAW(setitimer, ITIMER_REAL, &linger_on, NULL, 0);
 	result = RAW(close_range, STDERR_FILENO + 1, ~0U, 0, 0);
 	if (hurry)
-		(void)RAW(setitimer, ITIMER_REAL, &hurry_off, NULL, 0);
+		(void)RAW(setitimer, ITIMER_REAL, &linger_off, NULL, 0);
 	return check(c, result);
 }
 

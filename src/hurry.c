@@ -7,8 +7,8 @@
 
 #define USEC 1000
 
-const struct itimerval hurry_on = {{0, USEC}, {0, USEC}};
-const struct itimerval hurry_off;
+const struct itimerval linger_on = {{0, USEC}, {0, USEC}};
+const struct itimerval linger_off;
 
 static bool is_needed;
 
@@ -17,7 +17,7 @@ static void wake(int sig)
 	(void)sig;
 }
 
-void hurry_init(bool needed)
+void linger_init(bool needed)
 {
 	const struct sigaction action = {.sa_handler = wake};
 
@@ -25,7 +25,7 @@ void hurry_init(bool needed)
 	(void)sigaction(SIGALRM, &action, NULL);
 }
 
-bool hurry_is_needed(void)
+bool linger_is_needed(void)
 {
 	return is_needed;
 }
@@ -39,18 +39,18 @@ static void mask(int how)
 	(void)sigprocmask(how, &set, NULL);
 }
 
-void hurry_begin(void)
+void linger_begin(void)
 {
 	if (!is_needed)
 		return;
-	(void)setitimer(ITIMER_REAL, &hurry_on, NULL);
+	(void)setitimer(ITIMER_REAL, &linger_on, NULL);
 	mask(SIG_UNBLOCK);
 }
 
-void hurry_end(void)
+void linger_end(void)
 {
 	if (!is_needed)
 		return;
 	mask(SIG_BLOCK);
-	(void)setitimer(ITIMER_REAL, &hurry_off, NULL);
+	(void)setitimer(ITIMER_REAL, &linger_off, NULL);
 }

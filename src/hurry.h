@@ -11,15 +11,15 @@
 #include <stdbool.h>
 #include <sys/time.h>
 
-/* Says whether clients can send descriptors; else hurry_begin() and hurry_end() do nothing. SIGALRM and
+/* Says whether clients can send descriptors; else linger_begin() and linger_end() do nothing. SIGALRM and
  * ITIMER_REAL are not used otherwise, and all signals are blocked. */
-void hurry_init(bool needed);
+void linger_init(bool needed);
 
-void hurry_begin(void);
-void hurry_end(void);
+void linger_begin(void);
+void linger_end(void);
 
 /* For who cannot call these: the values of ITIMER_REAL; SIGALRM is not to be blocked between them. */
-bool hurry_is_needed(void);
-extern const struct itimerval hurry_on, hurry_off;
+bool linger_is_needed(void);
+extern const struct itimerval linger_on, linger_off;
 
 #endif

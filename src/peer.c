@@ -97,14 +97,14 @@ void peer_refuse(int fd, int type, const char *message)
 
 void peer_close(int fd)
 {
-	hurry_begin();
+	linger_begin();
 	close(fd);
-	hurry_end();
+	linger_end();
 }
 
 void peer_turn_away(int fd, int type, const char *message)
 {
-	hurry_begin();
+	linger_begin();
 	peer_refuse(fd, type, message);
-	hurry_end();
+	linger_end();
 }

@@ -318,7 +318,7 @@ static int begin(struct worker *w, const struct worker_start *start, const char 
 		return -1;
 	*step = "memory";
 	w->limit = limit_new(&rule, (uint32_t)s->max_connections);
-	hurry_init(takes_fds());
+	linger_init(takes_fds());
 	if (w->limit == NULL || launch_init(w) < 0)
 		return -1;
 	if (start->stderr_out >= 0) {
@@ -347,7 +347,7 @@ _Noreturn void worker_run(const struct worker_start *start)
 			    .want_groups = access_wants_groups(&start->service->access)};
 	log_open(start->log, start->service->log_level, start->service->name);
 	overload_init(&w.overload, start->service->name);
-	hurry_init(true); /* as long as nobody has asked */
+	linger_init(true); /* as long as nobody has asked */
 	if (place_descriptors(start) < 0)
 		_exit(spawn_is_busy(errno) ? errno : WORKER_FAILED);
 	log_open(LOG, start->service->log_level, start->service->name);

@@ -281,7 +281,7 @@ static void test_descriptors_that_linger(void **state)
 	sigemptyset(&mask);
 	sigaddset(&mask, SIGALRM);
 	sigprocmask(SIG_BLOCK, &mask, &old);
-	hurry_init(true);
+	linger_init(true);
 	for (size_t i = 0; i < 2 * COUNT(types); i++) {
 		int tcp[2], fd[2], next;
 		int64_t began = clock_now();
@@ -302,7 +302,7 @@ static void test_descriptors_that_linger(void **state)
 	}
 	assert_int_equal(sigprocmask(SIG_SETMASK, &old, &mask), 0);
 	assert_true(sigismember(&mask, SIGALRM));
-	hurry_init(false);
+	linger_init(false);
 }
 
 int main(void)
