@@ -59,8 +59,8 @@ static void refuse_next(const struct service *s, int listener)
 		peer_refuse(fd, s->type, NULL);
 }
 
-pid_t inetd_start(const struct service *s, int listener, int log,
-		  const struct rlimit *nofile)
+pid_t waitmode_start(const struct service *s, int listener, int log,
+		     const struct rlimit *nofile)
 {
 	pid_t parent = getpid(), pid = fork();
 	const char *step = "descriptors";

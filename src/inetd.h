@@ -10,13 +10,13 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
-#define INETD_BRIEF NSEC_PER_SEC        /* a handler that fails so soon has not served */
-#define INETD_PACE (10 * NSEC_PER_MSEC) /* from one start to the next, at least */
+#define WAITMODE_BRIEF NSEC_PER_SEC /* a handler that fails so soon has not served */
+#define WAITMODE_PACE (10 * NSEC_PER_MSEC) /* from one start to the next, at least */
 
 /* Starts the handler, which gets SIGTERM when this process ends. A failure is logged by the way of
  * `log` and is an exit status of 1; the client who waits is turned away, unless something is wanting
  * that may be there the next time. Its pid, or -1 and errno. */
-pid_t inetd_start(const struct service *service, int listener, int log,
-		  const struct rlimit *nofile);
+pid_t waitmode_start(const struct service *service, int listener, int log,
+		     const struct rlimit *nofile);
 
 #endif

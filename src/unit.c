@@ -190,7 +190,8 @@ static int start_any(struct unit *u, const struct shared *shared)
 		return -1;
 	if (!u->service->wait || u->retiring || u->former)
 		return spawn(u, shared);
-	u->worker = inetd_start(u->service, u->listener.fd, u->log.in, &shared->nofile);
+	u->worker =
+		waitmode_start(u->service, u->listener.fd, u->log.in, &shared->nofile);
 	if (u->worker < 0) {
 		u->worker = 0;
 		return -1;
@@ -282,12 +283,12 @@ static void pace_inetd(struct unit *u, int status, int64_t now)
 {
 	bool failed = !WIFEXITED(status) || WEXITSTATUS(status) != 0;
 
-	if (failed && !u->ended && now - u->started < INETD_BRIEF)
+	if (failed && !u->ended && now - u->started < WAITMODE_BRIEF)
 		overload_back_off(&u->overload, now);
 	else
 		overload_over(&u->overload);
-	if (overload_until(&u->overload) < u->started + INETD_PACE)
-		u->overload.until = u->started + INETD_PACE;
+	if (overload_until(&u->overload) < u->started + WAITMODE_PACE)
+		u->overload.until = u->started + WAITMODE_PACE;
 }
 
 static void pace_worker(struct unit *u, int status, int64_t now)
