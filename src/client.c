@@ -80,7 +80,7 @@ static void refresh(struct worker *w)
 static const char *admit(struct worker *w, int fd)
 {
 	const char *denied, *rule = access_check(&w->service->access, &w->peer, &denied);
-	enum limit_verdict verdict;
+	enum userlimit_verdict verdict;
 
 	if (rule == NULL) {
 		reject(w, fd, REJECT_RULE, denied);
@@ -90,14 +90,14 @@ static const char *admit(struct worker *w, int fd)
 		reject(w, fd, REJECT_LIMIT, NULL);
 		return NULL;
 	}
-	verdict = limit_take(w->limit, w->peer.uid, w->now);
-	if (verdict == LIMIT_USER && w->table.nforeign > 0) {
+	verdict = userlimit_take(w->limit, w->peer.uid, w->now);
+	if (verdict == USERLIMIT_USER && w->table.nforeign > 0) {
 		refresh(w); /* perhaps one of theirs has ended meanwhile */
-		verdict = limit_take(w->limit, w->peer.uid, w->now);
+		verdict = userlimit_take(w->limit, w->peer.uid, w->now);
 	}
-	if (verdict == LIMIT_OK)
+	if (verdict == USERLIMIT_OK)
 		return rule;
-	reject(w, fd, verdict == LIMIT_USER ? REJECT_USER_LIMIT : REJECT_RATE, NULL);
+	reject(w, fd, verdict == USERLIMIT_USER ? REJECT_USER_LIMIT : REJECT_RATE, NULL);
 	return NULL;
 }
 
@@ -149,7 +149,7 @@ static void receive(struct worker *w, struct hand *hand)
 		return;
 	hand->conn = fill_slot(w, rule);
 	if (hand->conn == 0) { /* every slot of the scoreboard is in use */
-		limit_give(w->limit, w->peer.uid);
+		userlimit_give(w->limit, w->peer.uid);
 		reject(w, hand->fd, REJECT_LIMIT, NULL);
 		return;
 	}

@@ -63,7 +63,7 @@ struct peer launch_give_back(struct worker *w, struct hand *hand)
 		return (struct peer){0};
 	slot = table_slot(&w->table, hand->conn);
 	peer = (struct peer){.uid = slot->uid, .gid = slot->gid, .pid = slot->peer_pid};
-	limit_give(w->limit, peer.uid);
+	userlimit_give(w->limit, peer.uid);
 	table_cancel(&w->table, hand->conn);
 	return peer;
 }

@@ -2,14 +2,14 @@
  * limit.c: per-user counts and token buckets. Pure: time is an argument.
  *
  * A fixed array of users, chained by hash and in a list from the one seen last to the one unseen
- * for longest. There are LIMIT_SPARE more entries than live connections, so one without any can
+ * for longest. There are USERLIMIT_SPARE more entries than live connections, so one without any can
  * always be found at the end of the list or near it.
  */
 #include "limit.h"
 
 #include <stdlib.h>
 
-#define LIMIT_SPARE 1024 /* users remembered for their rate alone */
+#define USERLIMIT_SPARE 1024 /* users remembered for their rate alone */
 #define NIL 0 /* entry 0 is not used, so that zeroed memory is an empty table */
 
 struct user {
@@ -20,8 +20,8 @@ struct user {
 	uint32_t newer, older;
 };
 
-struct limit {
-	struct limit_rule rule;
+struct userlimit {
+	struct userlimit_rule rule;
 	int64_t interval;  /* nanoseconds that refill one token */
 	int64_t full_at;   /* the latest full_at of any bucket */
 	uint32_t capacity; /* entries in users */
@@ -32,16 +32,16 @@ struct limit {
 	struct user *users;
 };
 
-struct limit *limit_new(const struct limit_rule *rule, uint32_t live)
+struct userlimit *userlimit_new(const struct userlimit_rule *rule, uint32_t live)
 {
-	struct limit *l = calloc(1, sizeof(*l));
+	struct userlimit *l = calloc(1, sizeof(*l));
 	uint32_t buckets = 256;
 
 	if (l == NULL)
 		return NULL;
 	l->rule = *rule;
 	l->interval = rule->burst > 0 ? rule->period / rule->burst : 0;
-	l->capacity = 1 + live + LIMIT_SPARE;
+	l->capacity = 1 + live + USERLIMIT_SPARE;
 	l->used = 1;
 	while (buckets < l->capacity)
 		buckets *= 2;
@@ -49,13 +49,13 @@ struct limit *limit_new(const struct limit_rule *rule, uint32_t live)
 	l->heads = calloc(buckets, sizeof(*l->heads)); /* touched only where used */
 	l->users = malloc(l->capacity * sizeof(*l->users));
 	if (l->heads == NULL || l->users == NULL) {
-		limit_free(l);
+		userlimit_free(l);
 		return NULL;
 	}
 	return l;
 }
 
-void limit_free(struct limit *l)
+void userlimit_free(struct userlimit *l)
 {
 	if (l == NULL)
 		return;
@@ -64,12 +64,12 @@ void limit_free(struct limit *l)
 	free(l);
 }
 
-static uint32_t *chain_of(const struct limit *l, uid_t uid)
+static uint32_t *chain_of(const struct userlimit *l, uid_t uid)
 {
 	return &l->heads[(uid * UINT32_C(2654435761) >> 8) & l->mask];
 }
 
-static void list_remove(struct limit *l, uint32_t i)
+static void list_remove(struct userlimit *l, uint32_t i)
 {
 	struct user *u = &l->users[i];
 
@@ -77,7 +77,7 @@ static void list_remove(struct limit *l, uint32_t i)
 	*(u->older == NIL ? &l->oldest : &l->users[u->older].newer) = u->newer;
 }
 
-static void list_push(struct limit *l, uint32_t i)
+static void list_push(struct userlimit *l, uint32_t i)
 {
 	struct user *u = &l->users[i];
 
@@ -89,7 +89,7 @@ static void list_push(struct limit *l, uint32_t i)
 
 /* An entry for somebody new: a fresh one, or that of the one unseen for longest who has no
  * connection. */
-static uint32_t entry_get(struct limit *l)
+static uint32_t entry_get(struct userlimit *l)
 {
 	uint32_t i, *link;
 
@@ -108,7 +108,7 @@ static uint32_t entry_get(struct limit *l)
 }
 
 /* The user's entry, made if need be and moved to the front; NULL only if every entry is live. */
-static struct user *user_get(struct limit *l, uid_t uid)
+static struct user *user_get(struct userlimit *l, uid_t uid)
 {
 	uint32_t *head = chain_of(l, uid);
 	uint32_t i = *head;
@@ -128,28 +128,28 @@ static struct user *user_get(struct limit *l, uid_t uid)
 	return &l->users[i];
 }
 
-enum limit_verdict limit_take(struct limit *l, uid_t uid, int64_t now)
+enum userlimit_verdict userlimit_take(struct userlimit *l, uid_t uid, int64_t now)
 {
 	struct user *u = user_get(l, uid);
 
 	if (u == NULL)
-		return LIMIT_USER;
+		return USERLIMIT_USER;
 	if (l->rule.per_user > 0 && u->live >= l->rule.per_user)
-		return LIMIT_USER;
+		return USERLIMIT_USER;
 	if (l->rule.burst > 0) {
 		int64_t from = u->full_at > now ? u->full_at : now;
 
 		if (from + l->interval - now > l->interval * l->rule.burst)
-			return LIMIT_RATE;
+			return USERLIMIT_RATE;
 		u->full_at = from + l->interval;
 		if (u->full_at > l->full_at)
 			l->full_at = u->full_at;
 	}
 	u->live++;
-	return LIMIT_OK;
+	return USERLIMIT_OK;
 }
 
-void limit_hold(struct limit *l, uid_t uid)
+void userlimit_hold(struct userlimit *l, uid_t uid)
 {
 	struct user *u = user_get(l, uid);
 
@@ -157,7 +157,7 @@ void limit_hold(struct limit *l, uid_t uid)
 		u->live++;
 }
 
-void limit_give(struct limit *l, uid_t uid)
+void userlimit_give(struct userlimit *l, uid_t uid)
 {
 	struct user *u = user_get(l, uid);
 
@@ -165,7 +165,7 @@ void limit_give(struct limit *l, uid_t uid)
 		u->live--;
 }
 
-int64_t limit_full_at(const struct limit *l)
+int64_t userlimit_full_at(const struct userlimit *l)
 {
 	return l->full_at;
 }

@@ -11,32 +11,32 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-struct limit;
+struct userlimit;
 
-struct limit_rule {
+struct userlimit_rule {
 	uint32_t per_user; /* live connections of one uid; 0: no limit */
 	uint32_t burst;    /* new connections in `period`; 0: no limit */
 	int64_t period;    /* nanoseconds */
 };
 
-enum limit_verdict {
-	LIMIT_OK,
-	LIMIT_USER, /* has per_user live connections already */
-	LIMIT_RATE, /* the bucket is empty */
+enum userlimit_verdict {
+	USERLIMIT_OK,
+	USERLIMIT_USER, /* has per_user live connections already */
+	USERLIMIT_RATE, /* the bucket is empty */
 };
 
-/* A table for `live` connections at most. NULL if there is no memory; limit_free() ends it. */
-struct limit *limit_new(const struct limit_rule *rule, uint32_t live);
-void limit_free(struct limit *limit);
+/* A table for `live` connections at most. NULL if there is no memory; userlimit_free() ends it. */
+struct userlimit *userlimit_new(const struct userlimit_rule *rule, uint32_t live);
+void userlimit_free(struct userlimit *limit);
 
-/* Asks for one connection of `uid`; if LIMIT_OK it counts as live until limit_give(). */
-enum limit_verdict limit_take(struct limit *limit, uid_t uid, int64_t now);
-void limit_give(struct limit *limit, uid_t uid);
+/* Asks for one connection of `uid`; if USERLIMIT_OK it counts as live until userlimit_give(). */
+enum userlimit_verdict userlimit_take(struct userlimit *limit, uid_t uid, int64_t now);
+void userlimit_give(struct userlimit *limit, uid_t uid);
 
 /* Counts a connection that somebody else let in. */
-void limit_hold(struct limit *limit, uid_t uid);
+void userlimit_hold(struct userlimit *limit, uid_t uid);
 
 /* The time at which every bucket is full again. */
-int64_t limit_full_at(const struct limit *limit);
+int64_t userlimit_full_at(const struct userlimit *limit);
 
 #endif

@@ -30,7 +30,7 @@ static void bury(struct worker *w, const struct dead *d)
 	slot = table_slot(&w->table, conn);
 	if (w->relay != NULL)
 		relay_end(w->relay, d->pid);
-	limit_give(w->limit, slot->uid);
+	userlimit_give(w->limit, slot->uid);
 	slot_close(w->table.board, slot, w->service->name, d->status, &d->usage);
 	table_close(&w->table, conn);
 	w->active = w->now;

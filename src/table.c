@@ -25,7 +25,7 @@ static void free_push(struct table *t, uint32_t conn)
 static void add_foreign(struct table *t, uint32_t conn)
 {
 	t->foreign[t->nforeign++] = conn;
-	limit_hold(t->limit, table_slot(t, conn)->uid);
+	userlimit_hold(t->limit, table_slot(t, conn)->uid);
 }
 
 /* Sorts the slots that were ever used into free ones and those that others hold. */
@@ -43,7 +43,7 @@ static void adopt(struct table *t)
 }
 
 int table_init(struct table *t, struct scoreboard *board, uint32_t max,
-	       struct limit *limit)
+	       struct userlimit *limit)
 {
 	uint32_t buckets = 64;
 
@@ -69,7 +69,7 @@ void table_refresh(struct table *t)
 			i++;
 			continue;
 		}
-		limit_give(t->limit, table_slot(t, conn)->uid);
+		userlimit_give(t->limit, table_slot(t, conn)->uid);
 		free_push(t, conn);
 		t->foreign[i] = t->foreign[--t->nforeign];
 	}

@@ -36,9 +36,10 @@ struct queue {
 
 struct table {
 	struct scoreboard *board;
-	struct limit *limit; /* told when a slot of another generation is free again */
-	pid_t owner;         /* this process */
-	uint32_t own;        /* connections of this worker */
+	struct userlimit
+		*limit;    /* told when a slot of another generation is free again */
+	pid_t owner;       /* this process */
+	uint32_t own;      /* connections of this worker */
 	uint32_t nforeign; /* slots that others hold: older workers, or the supervisor */
 	uint32_t *foreign;
 	uint32_t free;  /* chain of free connections */
@@ -52,7 +53,7 @@ struct table {
 /* A table for up to `max` connections. Finds what others hold; those count in `limit`. 0, or -1:
  * no memory. */
 int table_init(struct table *table, struct scoreboard *board, uint32_t max,
-	       struct limit *limit);
+	       struct userlimit *limit);
 
 /* Live connections of the service, whoever holds them. */
 uint32_t table_live(const struct table *table);

@@ -137,8 +137,8 @@ static int64_t idle_until(const struct worker *w)
 	/* whoever waits for a place that others hold would only bring the next worker */
 	if (table_live(&w->table) >= (uint32_t)w->service->max_connections)
 		return CLOCK_NEVER;
-	if (until < limit_full_at(w->limit))
-		until = limit_full_at(w->limit);
+	if (until < userlimit_full_at(w->limit))
+		until = userlimit_full_at(w->limit);
 	return until < overload_until(&w->overload) ? overload_until(&w->overload)
 						    : until;
 }
@@ -308,8 +308,8 @@ static void reset_stderr(void)
 static int begin(struct worker *w, const struct worker_start *start, const char **step)
 {
 	const struct service *s = start->service;
-	const struct limit_rule rule = {(uint32_t)s->per_user, s->rate_burst,
-					s->rate_period};
+	const struct userlimit_rule rule = {(uint32_t)s->per_user, s->rate_burst,
+					    s->rate_period};
 
 	if (setup_process(s, &start->nofile, step) < 0)
 		return -1;
@@ -317,7 +317,7 @@ static int begin(struct worker *w, const struct worker_start *start, const char 
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return -1;
 	*step = "memory";
-	w->limit = limit_new(&rule, (uint32_t)s->max_connections);
+	w->limit = userlimit_new(&rule, (uint32_t)s->max_connections);
 	linger_init(takes_fds());
 	if (w->limit == NULL || launch_init(w) < 0)
 		return -1;

@@ -47,7 +47,7 @@ struct dead {
 struct worker {
 	const struct service *service;
 	struct counters *counters;
-	struct limit *limit;
+	struct userlimit *limit;
 	struct relay *relay; /* NULL: stderr does not go to the log */
 	struct table table;
 	struct overload overload; /* when to try again what failed */

@@ -15,21 +15,21 @@
 struct fixture {
 	struct board *shared;
 	struct scoreboard *board; /* its map */
-	struct limit *limit;
+	struct userlimit *limit;
 	struct table table;
 };
 
 /* An empty scoreboard, 2 live connections for each user, and no table yet. */
 static int set_up(void **state)
 {
-	static const struct limit_rule rule = {.per_user = 2};
+	static const struct userlimit_rule rule = {.per_user = 2};
 	struct fixture *f = calloc(1, sizeof(*f));
 
 	*state = f;
 	if (f == NULL || (f->shared = board_new()) == NULL)
 		return -1;
 	f->board = f->shared->map;
-	f->limit = limit_new(&rule, 64);
+	f->limit = userlimit_new(&rule, 64);
 	return f->limit != NULL ? 0 : -1;
 }
 
@@ -38,7 +38,7 @@ static int tear_down(void **state)
 	struct fixture *f = *state;
 
 	board_release(f->shared);
-	limit_free(f->limit);
+	userlimit_free(f->limit);
 	free(f->table.heads);
 	free(f->table.conns);
 	free(f->table.foreign);
@@ -229,9 +229,9 @@ static void test_adopt(void **state)
 	fill_board(f->board);
 	t = begin(f);
 	assert_int_equal(table_live(t), 4);
-	assert_int_equal(limit_take(f->limit, 7, NOW), LIMIT_USER);
-	assert_int_equal(limit_take(f->limit, 8, NOW), LIMIT_OK);
-	assert_int_equal(limit_take(f->limit, 8, NOW), LIMIT_USER);
+	assert_int_equal(userlimit_take(f->limit, 7, NOW), USERLIMIT_USER);
+	assert_int_equal(userlimit_take(f->limit, 8, NOW), USERLIMIT_OK);
+	assert_int_equal(userlimit_take(f->limit, 8, NOW), USERLIMIT_USER);
 	assert_int_equal(table_find(t, 100), 0); /* not one of ours */
 	assert_int_equal(table_reserve(t), 2);
 	assert_int_equal(table_reserve(t), 5);
@@ -284,13 +284,13 @@ static void test_refresh(void **state)
 	f->board->slots[3].pid = 103; /* was reserved */
 	table_refresh(t);
 	assert_int_equal(table_live(t), 4);
-	assert_int_equal(limit_take(f->limit, 7, NOW), LIMIT_OK);
-	assert_int_equal(limit_take(f->limit, 7, NOW), LIMIT_USER);
+	assert_int_equal(userlimit_take(f->limit, 7, NOW), USERLIMIT_OK);
+	assert_int_equal(userlimit_take(f->limit, 7, NOW), USERLIMIT_USER);
 	assert_int_equal(table_reserve(t), 1);
 	f->board->slots[2].pid = f->board->slots[3].pid = f->board->slots[5].pid = 0;
 	table_refresh(t);
 	assert_int_equal(table_live(t), 1);
-	assert_int_equal(limit_take(f->limit, 9, NOW), LIMIT_OK);
+	assert_int_equal(userlimit_take(f->limit, 9, NOW), USERLIMIT_OK);
 	table_refresh(t);
 	assert_int_equal(table_live(t), 1);
 	assert_int_equal(table_find(t, 200), 2);
