@@ -209,7 +209,7 @@ static void keep(struct plan *p, struct change *c, int64_t now)
 	loaded_release(u->loaded);
 	u->loaded = loaded_hold(p->loaded);
 	u->service = c->service;
-	overload_init(&u->overload, u->service->name); /* all is tried again */
+	backoff_init(&u->backoff, u->service->name); /* all is tried again */
 	unit_order(u, WORKER_RETRY, now);
 }
 
@@ -334,7 +334,7 @@ int change_unit(struct supervisor *sup, struct unit *u, bool enabled, const char
 		return -1;
 	}
 	fresh->board = board_hold(u->board);
-	fresh->overload = u->overload;
+	fresh->backoff = u->backoff;
 	supervisor_add(sup, fresh);
 	path_forget(sup, u);
 	unit_supersede(u, &sup->shared, now);

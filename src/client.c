@@ -169,11 +169,11 @@ static void accept_one(struct worker *w)
 		w->active = w->now;
 		receive(w, hand);
 	} else if (errno == EINVAL) { /* somebody shut the socket down */
-		overload_failed(&w->overload, w->service->socket, 0, "accept", errno,
-				w->now);
+		backoff_failed(&w->backoff, w->service->socket, 0, "accept", errno,
+			       w->now);
 		w->shut = true;
 	} else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
-		overload_busy(&w->overload, "accept", errno, w->now);
+		backoff_busy(&w->backoff, "accept", errno, w->now);
 	}
 }
 
@@ -195,9 +195,9 @@ bool accept_wanted(struct worker *w)
 {
 	uint32_t max = (uint32_t)w->service->max_connections;
 
-	if (!w->accepting || w->held > 0 || w->now < overload_until(&w->overload))
+	if (!w->accepting || w->held > 0 || w->now < backoff_until(&w->backoff))
 		return false;
-	if (w->started >= (w->overload.delay > 0 ? 1 : w->hands_max))
+	if (w->started >= (w->backoff.delay > 0 ? 1 : w->hands_max))
 		return false;
 	if (table_live(&w->table) >= max && w->table.nforeign > 0)
 		refresh(w);
@@ -223,7 +223,7 @@ void accept_retry(struct worker *w)
 	if (w->held == 0)
 		return;
 	w->queued = false;
-	for (size_t i = 0; i < HANDS && w->now >= overload_until(&w->overload); i++)
+	for (size_t i = 0; i < HANDS && w->now >= backoff_until(&w->backoff); i++)
 		if (w->hands[i].state == HAND_HELD)
 			retry(w, &w->hands[i]);
 }

@@ -197,9 +197,9 @@ void control_accept(struct supervisor *sup, struct unit *u, int64_t now)
 	if (fd >= 0)
 		return;
 	if (free_one == NULL)
-		u->overload.until = now + FULL_PAUSE;
+		u->backoff.until = now + FULL_PAUSE;
 	else if (errno != EAGAIN && errno != EINTR)
-		overload_busy(&u->overload, "accept", errno, now);
+		backoff_busy(&u->backoff, "accept", errno, now);
 	unit_watch(u, &sup->shared, now);
 }
 

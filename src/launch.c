@@ -76,7 +76,7 @@ void launch_refuse(struct worker *w, struct hand *hand)
 
 void launch_hold(struct worker *w, struct hand *hand, const char *step, int error)
 {
-	overload_busy(&w->overload, step, error, w->now);
+	backoff_busy(&w->backoff, step, error, w->now);
 	hand->state = HAND_HELD;
 	w->held++;
 }
@@ -99,8 +99,8 @@ static void fail(struct worker *w, struct hand *hand, const char *step, int erro
 		return;
 	}
 	w->counters->failures++;
-	overload_failed(&w->overload, w->service->handler[0],
-			table_slot(&w->table, hand->conn)->conn, step, error, w->now);
+	backoff_failed(&w->backoff, w->service->handler[0],
+		       table_slot(&w->table, hand->conn)->conn, step, error, w->now);
 	launch_refuse(w, hand);
 }
 
@@ -116,7 +116,7 @@ static void succeed(struct worker *w, struct hand *hand)
 {
 	arrive(w, hand);
 	peer_close(hand->fd);
-	overload_over(&w->overload);
+	backoff_over(&w->backoff);
 	w->counters->opened++;
 	if (w->counters->peak < table_live(&w->table))
 		w->counters->peak = table_live(&w->table);
@@ -186,7 +186,7 @@ void launch_again(struct worker *w, struct hand *hand)
 	table_open(&w->table, hand->conn, w->now);
 	hand->state = HAND_STARTED;
 	w->started++;
-	if (w->queued && w->started < w->hands_max && w->overload.delay == 0)
+	if (w->queued && w->started < w->hands_max && w->backoff.delay == 0)
 		return;
 	(void)spawn_await(hand->handler, WAIT_TIME);
 	launch_settle(w);

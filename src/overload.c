@@ -15,17 +15,17 @@
 #define DELAY_FIRST (100 * NSEC_PER_MSEC)
 #define DELAY_LAST (30 * NSEC_PER_SEC)
 
-void overload_init(struct overload *o, const char *service)
+void backoff_init(struct backoff *o, const char *service)
 {
-	*o = (struct overload){.service = service};
+	*o = (struct backoff){.service = service};
 }
 
 /* Whether a line about this cause is due; if so the next one is not for a while. */
-static int is_news(struct overload *o, const char *step, int error, int64_t now)
+static int is_news(struct backoff *o, const char *step, int error, int64_t now)
 {
 	size_t oldest = 0;
 
-	for (size_t i = 0; i < OVERLOAD_CAUSES; i++) {
+	for (size_t i = 0; i < BACKOFF_CAUSES; i++) {
 		if (o->causes[i].step != NULL && strcmp(o->causes[i].step, step) == 0 &&
 		    o->causes[i].error == error) {
 			oldest = i;
@@ -42,7 +42,7 @@ static int is_news(struct overload *o, const char *step, int error, int64_t now)
 	return 1;
 }
 
-void overload_busy(struct overload *o, const char *step, int error, int64_t now)
+void backoff_busy(struct backoff *o, const char *step, int error, int64_t now)
 {
 	o->until = now + BUSY_RETRY;
 	if (is_news(o, step, error, now))
@@ -50,19 +50,19 @@ void overload_busy(struct overload *o, const char *step, int error, int64_t now)
 			  "error", strerror(error), NULL);
 }
 
-void overload_back_off(struct overload *o, int64_t now)
+void backoff_extend(struct backoff *o, int64_t now)
 {
 	o->delay = o->delay == 0 ? DELAY_FIRST : clock_min(2 * o->delay, DELAY_LAST);
 	o->until = now + o->delay;
 }
 
-void overload_failed(struct overload *o, const char *path, uint64_t conn,
-		     const char *step, int error, int64_t now)
+void backoff_failed(struct backoff *o, const char *path, uint64_t conn, const char *step,
+		    int error, int64_t now)
 {
 	struct log_line line;
 
 	if (o->delay == 0 || now >= o->until)
-		overload_back_off(o, now);
+		backoff_extend(o, now);
 	log_begin(&line, LOG_ERR, "fail");
 	log_str(&line, "service", o->service);
 	if (conn > 0)
@@ -78,12 +78,12 @@ void overload_failed(struct overload *o, const char *path, uint64_t conn,
 	log_end(&line);
 }
 
-void overload_over(struct overload *o)
+void backoff_over(struct backoff *o)
 {
 	o->delay = 0;
 }
 
-int64_t overload_until(const struct overload *o)
+int64_t backoff_until(const struct backoff *o)
 {
 	return o->until;
 }

@@ -9,9 +9,9 @@
 
 #include <stdint.h>
 
-#define OVERLOAD_CAUSES 8
+#define BACKOFF_CAUSES 8
 
-struct overload {
+struct backoff {
 	const char *service;
 	int64_t until; /* no try before */
 	int64_t delay; /* the last back-off; 0: none */
@@ -19,26 +19,26 @@ struct overload {
 		const char *step;
 		int error;
 		int64_t quiet_until; /* no line about it before */
-	} causes[OVERLOAD_CAUSES];
+	} causes[BACKOFF_CAUSES];
 };
 
-void overload_init(struct overload *overload, const char *service);
+void backoff_init(struct backoff *overload, const char *service);
 
 /* Want of resources in `step`, a constant. */
-void overload_busy(struct overload *overload, const char *step, int error, int64_t now);
+void backoff_busy(struct backoff *overload, const char *step, int error, int64_t now);
 
 /* A fault for good: o->until and o->delay tell how long to wait. */
-void overload_back_off(struct overload *overload, int64_t now);
+void backoff_extend(struct backoff *overload, int64_t now);
 
 /* The same, and logs a `fail` line about `path`, the handler, or the socket if conn is 0. What fails
  * before o->until was begun together with what failed first, and waits no longer for it. */
-void overload_failed(struct overload *overload, const char *path, uint64_t conn,
-		     const char *step, int error, int64_t now);
+void backoff_failed(struct backoff *overload, const char *path, uint64_t conn,
+		    const char *step, int error, int64_t now);
 
 /* A try succeeded. */
-void overload_over(struct overload *overload);
+void backoff_over(struct backoff *overload);
 
 /* The time before which nothing is to be tried; in the past: go on. */
-int64_t overload_until(const struct overload *overload);
+int64_t backoff_until(const struct backoff *overload);
 
 #endif

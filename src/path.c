@@ -129,13 +129,13 @@ static void look(struct supervisor *sup, struct unit *u, int64_t now)
 	enum listener_state before = u->seen;
 
 	if (u->shut) {
-		if (now < overload_until(&u->overload))
+		if (now < backoff_until(&u->backoff))
 			return;
 		listener_remove(u->service, &u->listener);
 		try_to_renew(sup, u, before == LISTENER_OURS, now);
 		u->seen = LISTENER_GONE;
 		if (!u->former)
-			overload_back_off(&u->overload, now);
+			backoff_extend(&u->backoff, now);
 		return;
 	}
 	if (u->listener.fd >= 0) {
@@ -160,7 +160,7 @@ int64_t path_due(const struct supervisor *sup)
 
 	for (const struct unit *u = sup->units; u != NULL; u = u->next)
 		if (u->shut && !u->former)
-			due = clock_min(due, overload_until(&u->overload));
+			due = clock_min(due, backoff_until(&u->backoff));
 	return due;
 }
 

@@ -92,7 +92,7 @@ static int64_t count_live(const struct supervisor *sup, const char *name)
 /* Until when the service tries nothing; 0: it does not back off. */
 static int64_t retry_at(const struct unit *u, int64_t now)
 {
-	int64_t until = u->overload.delay > 0 ? overload_until(&u->overload) : 0;
+	int64_t until = u->backoff.delay > 0 ? backoff_until(&u->backoff) : 0;
 
 	if (u->board != NULL && u->board->map->counters.retry_at > until)
 		until = u->board->map->counters.retry_at;

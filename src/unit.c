@@ -32,7 +32,7 @@ static void watch(const struct shared *shared, struct watch *w, int fd, bool on)
 	if (epoll_ctl(shared->epoll, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, fd, &event) == 0)
 		w->on = on;
 	else if (on) /* it is tried again */
-		overload_busy(&w->unit->overload, "watch", errno, clock_now());
+		backoff_busy(&w->unit->backoff, "watch", errno, clock_now());
 }
 
 static void close_fd(int *fd)
@@ -81,7 +81,7 @@ struct unit *unit_new(struct loaded *loaded, const struct service *service)
 		.on_stderr = {.kind = WATCH_STDERR, .unit = u},
 		.on_channel = {.kind = WATCH_CHANNEL, .unit = u},
 	};
-	overload_init(&u->overload, service->name);
+	backoff_init(&u->backoff, service->name);
 	return u;
 }
 
@@ -126,7 +126,7 @@ static bool wants_lines(const struct unit *u)
 
 void unit_watch(struct unit *u, const struct shared *shared, int64_t now)
 {
-	bool may_start = now >= overload_until(&u->overload);
+	bool may_start = now >= backoff_until(&u->backoff);
 
 	watch(shared, &u->on_listener, u->listener.fd, may_start && wants_clients(u));
 	watch(shared, &u->on_stderr, u->stderr_out, may_start && wants_lines(u));
@@ -208,7 +208,7 @@ void unit_start(struct unit *u, const struct shared *shared, int64_t now)
 
 	u->started = now;
 	if (start_any(u, shared) < 0) {
-		overload_busy(&u->overload, "worker", errno, now);
+		backoff_busy(&u->backoff, "worker", errno, now);
 	} else {
 		log_begin(&line, u->inetd ? LOG_INFO : LOG_DEBUG,
 			  u->inetd ? "handler" : "worker");
@@ -229,8 +229,7 @@ void unit_event(struct unit *u, const struct shared *shared, const struct watch 
 	if (u->worker != 0)
 		return;
 	if (w == &u->on_listener && poll(&p, 1, 0) == 1 && (p.revents & POLLHUP) != 0) {
-		overload_failed(&u->overload, u->service->socket, 0, "accept", EINVAL,
-				now);
+		backoff_failed(&u->backoff, u->service->socket, 0, "accept", EINVAL, now);
 		u->shut = true;
 		unit_watch(u, shared, now);
 	} else if (w == &u->on_stderr && u->former &&
@@ -250,7 +249,7 @@ void unit_answer(struct unit *u, const struct shared *shared, int64_t now)
 		u->answer_due = CLOCK_NEVER;
 		unit_drained(u, shared, now);
 	} else if (n == 1 && answer == WORKER_SHUT) {
-		overload_back_off(&u->overload, now);
+		backoff_extend(&u->backoff, now);
 		u->shut = true;
 	} else if (n >= 0 || (errno != EAGAIN && errno != EINTR && errno != ENOMEM)) {
 		/* the worker has closed it: SIGCHLD tells more */
@@ -272,8 +271,8 @@ static void log_ended(const struct unit *u, int status, const struct rusage *usa
 	log_status(&line, status);
 	if (u->inetd)
 		log_usage(&line, now - u->started, usage);
-	if (u->overload.delay > 0)
-		log_sec(&line, "retry", u->overload.delay);
+	if (u->backoff.delay > 0)
+		log_sec(&line, "retry", u->backoff.delay);
 	log_end(&line);
 }
 
@@ -284,11 +283,11 @@ static void pace_inetd(struct unit *u, int status, int64_t now)
 	bool failed = !WIFEXITED(status) || WEXITSTATUS(status) != 0;
 
 	if (failed && !u->ended && now - u->started < WAITMODE_BRIEF)
-		overload_back_off(&u->overload, now);
+		backoff_extend(&u->backoff, now);
 	else
-		overload_over(&u->overload);
-	if (overload_until(&u->overload) < u->started + WAITMODE_PACE)
-		u->overload.until = u->started + WAITMODE_PACE;
+		backoff_over(&u->backoff);
+	if (backoff_until(&u->backoff) < u->started + WAITMODE_PACE)
+		u->backoff.until = u->started + WAITMODE_PACE;
 }
 
 static void pace_worker(struct unit *u, int status, int64_t now)
@@ -296,11 +295,11 @@ static void pace_worker(struct unit *u, int status, int64_t now)
 	int code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
 
 	if (code > WORKER_FAILED)
-		overload_busy(&u->overload, "worker", code, now);
+		backoff_busy(&u->backoff, "worker", code, now);
 	else if (code == WORKER_FAILED)
-		overload_back_off(&u->overload, now);
+		backoff_extend(&u->backoff, now);
 	else if (!u->shut)
-		overload_over(&u->overload);
+		backoff_over(&u->backoff);
 }
 
 void unit_worker_ended(struct unit *u, const struct shared *shared, int status,
@@ -329,7 +328,7 @@ int64_t unit_due(const struct unit *u)
 	due = clock_min(due, clock_min(u->kill_at, u->adopt_due));
 	if ((wants_clients(u) && !u->on_listener.on) ||
 	    (wants_lines(u) && !u->on_stderr.on))
-		due = clock_min(due, overload_until(&u->overload));
+		due = clock_min(due, backoff_until(&u->backoff));
 	return u->log.in >= 0 && !u->log.known ? clock_min(due, u->log_due) : due;
 }
 

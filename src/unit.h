@@ -67,7 +67,7 @@ struct unit {
 	int64_t adopt_due;    /* when to look again for those that found no memory */
 	enum listener_state seen; /* of the path, when last looked at */
 	bool shut;                /* somebody has shut the listening socket down */
-	struct overload overload; /* when to start the next worker */
+	struct backoff backoff;   /* when to start the next worker */
 	struct watch on_listener, on_stderr, on_channel;
 };
 

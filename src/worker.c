@@ -81,7 +81,7 @@ static void take_order(struct worker *w, const struct worker_message *message)
 		reaper_end(w, message->conn);
 		break;
 	case WORKER_RETRY:
-		overload_init(&w->overload, w->service->name);
+		backoff_init(&w->backoff, w->service->name);
 		break;
 	case WORKER_FINISH:
 		w->finish_at = w->now + FINISH_TIME;
@@ -139,8 +139,7 @@ static int64_t idle_until(const struct worker *w)
 		return CLOCK_NEVER;
 	if (until < userlimit_full_at(w->limit))
 		until = userlimit_full_at(w->limit);
-	return until < overload_until(&w->overload) ? overload_until(&w->overload)
-						    : until;
+	return until < backoff_until(&w->backoff) ? backoff_until(&w->backoff) : until;
 }
 
 /* The next time at which there is something to do without anybody's knocking. */
@@ -154,8 +153,8 @@ static int64_t next_due(struct worker *w, bool polling)
 		due = clock_min(due, polling ? w->now : w->finish_at);
 	if (w->relay != NULL)
 		due = clock_min(due, relay_due(w->relay));
-	if (w->now < overload_until(&w->overload))
-		due = clock_min(due, overload_until(&w->overload));
+	if (w->now < backoff_until(&w->backoff))
+		due = clock_min(due, backoff_until(&w->backoff));
 	else if (w->accepting && !polling && w->table.nforeign > 0)
 		due = clock_min(due, w->now + FOREIGN_POLL);
 	if (log_lost() > 0)
@@ -231,7 +230,7 @@ static void run(struct worker *w)
 			tell_shut(w);
 		go_on_finishing(w, queued);
 		w->counters->retry_at =
-			w->overload.delay > 0 ? overload_until(&w->overload) : 0;
+			w->backoff.delay > 0 ? backoff_until(&w->backoff) : 0;
 		log_report_lost();
 	}
 }
@@ -346,7 +345,7 @@ _Noreturn void worker_run(const struct worker_start *start)
 			    .sweep_at = CLOCK_NEVER,
 			    .want_groups = access_wants_groups(&start->service->access)};
 	log_open(start->log, start->service->log_level, start->service->name);
-	overload_init(&w.overload, start->service->name);
+	backoff_init(&w.backoff, start->service->name);
 	linger_init(true); /* as long as nobody has asked */
 	if (place_descriptors(start) < 0)
 		_exit(spawn_is_busy(errno) ? errno : WORKER_FAILED);

@@ -50,12 +50,12 @@ struct worker {
 	struct userlimit *limit;
 	struct relay *relay; /* NULL: stderr does not go to the log */
 	struct table table;
-	struct overload overload; /* when to try again what failed */
-	bool accepting;           /* false: draining */
-	bool refusing;            /* nobody is held any more */
-	bool alone;               /* the supervisor has gone */
-	bool shut;                /* the listening socket has been shut down */
-	bool relaying;            /* it is here for standard error only */
+	struct backoff backoff; /* when to try again what failed */
+	bool accepting;         /* false: draining */
+	bool refusing;          /* nobody is held any more */
+	bool alone;             /* the supervisor has gone */
+	bool shut;              /* the listening socket has been shut down */
+	bool relaying;          /* it is here for standard error only */
 	int64_t finish_at; /* when those still queued are given up; CLOCK_NEVER: not draining */
 	bool deaf;         /* nothing comes from handlers' standard error any more */
 	bool want_groups;

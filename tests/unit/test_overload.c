@@ -52,17 +52,17 @@ static void test_busy(void **state)
 		{20000, "accept", EMFILE,
 		 "4busy service=s step=accept error=\"Too many open files\""},
 	};
-	struct overload o;
+	struct backoff o;
 
 	(void)state;
-	overload_init(&o, "s");
-	assert_int_equal(overload_until(&o), 0);
+	backoff_init(&o, "s");
+	assert_int_equal(backoff_until(&o), 0);
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		int64_t now = START + rows[i].at * NSEC_PER_MSEC;
 
-		overload_busy(&o, rows[i].step, rows[i].error, now);
+		backoff_busy(&o, rows[i].step, rows[i].error, now);
 		assert_string_equal(capture_next(), rows[i].line);
-		assert_int_equal(overload_until(&o), now + 100 * NSEC_PER_MSEC);
+		assert_int_equal(backoff_until(&o), now + 100 * NSEC_PER_MSEC);
 		assert_int_equal(o.delay, 0);
 	}
 }
@@ -70,23 +70,23 @@ static void test_busy(void **state)
 /* More causes than are remembered: the one told of first makes room. */
 static void test_many_causes(void **state)
 {
-	struct overload o;
+	struct backoff o;
 
 	(void)state;
-	overload_init(&o, "s");
-	for (int i = 0; i < OVERLOAD_CAUSES; i++) {
-		overload_busy(&o, "x", EPERM + i, START + i);
+	backoff_init(&o, "s");
+	for (int i = 0; i < BACKOFF_CAUSES; i++) {
+		backoff_busy(&o, "x", EPERM + i, START + i);
 		assert_string_not_equal(capture_next(), "");
 	}
-	for (int i = 0; i < OVERLOAD_CAUSES; i++) {
-		overload_busy(&o, "x", EPERM + i, START + 50);
+	for (int i = 0; i < BACKOFF_CAUSES; i++) {
+		backoff_busy(&o, "x", EPERM + i, START + 50);
 		assert_string_equal(capture_next(), "");
 	}
-	overload_busy(&o, "x", EPERM + OVERLOAD_CAUSES, START + 51);
+	backoff_busy(&o, "x", EPERM + BACKOFF_CAUSES, START + 51);
 	assert_string_not_equal(capture_next(), "");
-	overload_busy(&o, "x", EPERM + 1, START + 52);
+	backoff_busy(&o, "x", EPERM + 1, START + 52);
 	assert_string_equal(capture_next(), "");
-	overload_busy(&o, "x", EPERM, START + 53);
+	backoff_busy(&o, "x", EPERM, START + 53);
 	assert_string_not_equal(capture_next(), "");
 }
 
@@ -95,18 +95,18 @@ static void test_back_off(void **state)
 {
 	static const int64_t delays[] = {100,  200,   400,   800,   1600,  3200,
 					 6400, 12800, 25600, 30000, 30000, 30000};
-	struct overload o;
+	struct backoff o;
 
 	(void)state;
-	overload_init(&o, "s");
+	backoff_init(&o, "s");
 	for (int round = 0; round < 2; round++) {
 		for (size_t i = 0; i < COUNT(delays); i++) {
-			overload_back_off(&o, START);
+			backoff_extend(&o, START);
 			assert_int_equal(o.delay, delays[i] * NSEC_PER_MSEC);
-			assert_int_equal(overload_until(&o),
+			assert_int_equal(backoff_until(&o),
 					 START + delays[i] * NSEC_PER_MSEC);
 		}
-		overload_over(&o);
+		backoff_over(&o);
 	}
 	assert_string_equal(capture_next(), "");
 }
@@ -133,17 +133,17 @@ static void test_failed(void **state)
 		{"@a b", 0, "bind", EADDRINUSE,
 		 "3fail service=s socket=\"@a b\" step=bind error=\"Address already in use\" retry=1.600"},
 	};
-	struct overload o;
+	struct backoff o;
 
 	(void)state;
-	overload_init(&o, "s");
+	backoff_init(&o, "s");
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		int64_t until = overload_until(&o);
+		int64_t until = backoff_until(&o);
 
-		overload_failed(&o, rows[i].path, rows[i].conn, rows[i].step,
-				rows[i].error, until);
+		backoff_failed(&o, rows[i].path, rows[i].conn, rows[i].step,
+			       rows[i].error, until);
 		assert_string_equal(capture_next(), rows[i].line);
-		assert_int_equal(overload_until(&o), until + o.delay);
+		assert_int_equal(backoff_until(&o), until + o.delay);
 	}
 }
 
@@ -151,20 +151,20 @@ static void test_failed(void **state)
  * the first one does wait. */
 static void test_failed_together(void **state)
 {
-	struct overload o;
+	struct backoff o;
 
 	(void)state;
-	overload_init(&o, "s");
-	overload_busy(&o, "spawn", EAGAIN, START);
+	backoff_init(&o, "s");
+	backoff_busy(&o, "spawn", EAGAIN, START);
 	(void)capture_next();
 	for (int i = 0; i < 3; i++) {
-		overload_failed(&o, "/no/such", 17, "execute", ENOENT,
-				START + i * NSEC_PER_MSEC);
+		backoff_failed(&o, "/no/such", 17, "execute", ENOENT,
+			       START + i * NSEC_PER_MSEC);
 		assert_string_equal(
 			capture_next(),
 			"3fail service=s conn=17 handler=/no/such step=execute "
 			"error=\"No such file or directory\" retry=0.100");
-		assert_int_equal(overload_until(&o), START + 100 * NSEC_PER_MSEC);
+		assert_int_equal(backoff_until(&o), START + 100 * NSEC_PER_MSEC);
 	}
 }
 
