@@ -29,7 +29,7 @@ static void bury(struct worker *w, const struct dead *d)
 		return;
 	slot = table_slot(&w->table, conn);
 	if (w->relay != NULL)
-		relay_end(w->relay, d->pid);
+		stderr_end(w->relay, d->pid);
 	userlimit_give(w->limit, slot->uid);
 	slot_close(w->table.board, slot, w->service->name, d->status, &d->usage);
 	table_close(&w->table, conn);

@@ -1,5 +1,5 @@
 /*
- * relay.c: reads handlers' standard error, always, and logs at most RELAY_RATE lines a second.
+ * relay.c: reads handlers' standard error, always, and logs at most STDERR_RATE lines a second.
  *
  * Unfinished lines are kept for a few writers; when one more comes the oldest is logged as it is.
  */
@@ -28,13 +28,13 @@ struct partial {
 	size_t len;    /* bytes in text */
 	bool cut;      /* more came than fits */
 	uint64_t used; /* for finding the oldest */
-	char text[RELAY_LINE_MAX + 3];
+	char text[STDERR_LINE_MAX + 3];
 };
 
-struct relay {
+struct stderr_relay {
 	int out;
 	const char *service;
-	relay_find *find;
+	stderr_find *find;
 	void *arg;
 	int64_t window;          /* the end of the second that is counted */
 	unsigned logged;         /* lines in it */
@@ -44,7 +44,7 @@ struct relay {
 	struct partial partials[PARTIALS];
 };
 
-int relay_pair(int *in, int *out)
+int stderr_pair(int *in, int *out)
 {
 	const int on = 1, off = 0;
 	int fd[2];
@@ -58,27 +58,27 @@ int relay_pair(int *in, int *out)
 	return setsockopt(*out, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
 }
 
-struct relay *relay_new(int out, const char *service, relay_find *find, void *arg,
-			_Atomic uint64_t *dropped)
+struct stderr_relay *stderr_new(int out, const char *service, stderr_find *find,
+				void *arg, _Atomic uint64_t *dropped)
 {
-	struct relay *r = calloc(1, sizeof(*r));
+	struct stderr_relay *r = calloc(1, sizeof(*r));
 
 	if (r != NULL)
-		*r = (struct relay){.out = out,
-				    .service = service,
-				    .find = find,
-				    .arg = arg,
-				    .total = dropped};
+		*r = (struct stderr_relay){.out = out,
+					   .service = service,
+					   .find = find,
+					   .arg = arg,
+					   .total = dropped};
 	return r;
 }
 
-/* A handler's end is told by relay_end(); that of another process has to be asked for. */
-static bool is_stranger(const struct relay *r, const struct partial *p)
+/* A handler's end is told by stderr_end(); that of another process has to be asked for. */
+static bool is_stranger(const struct stderr_relay *r, const struct partial *p)
 {
 	return p->pid != 0 && r->find(r->arg, p->pid).pid != p->pid;
 }
 
-int64_t relay_due(const struct relay *r)
+int64_t stderr_due(const struct stderr_relay *r)
 {
 	if (r->dropped > 0)
 		return r->window;
@@ -88,7 +88,7 @@ int64_t relay_due(const struct relay *r)
 	return CLOCK_NEVER;
 }
 
-static void report_dropped(struct relay *r)
+static void report_dropped(struct stderr_relay *r)
 {
 	struct log_line line;
 
@@ -102,12 +102,12 @@ static void report_dropped(struct relay *r)
 }
 
 /* The line is complete. */
-static void emit(struct relay *r, struct partial *p)
+static void emit(struct stderr_relay *r, struct partial *p)
 {
-	struct relay_writer writer;
+	struct stderr_writer writer;
 	struct log_line line;
 
-	if (r->logged >= RELAY_RATE) {
+	if (r->logged >= STDERR_RATE) {
 		r->dropped++;
 		(*r->total)++;
 	} else {
@@ -129,7 +129,7 @@ static void emit(struct relay *r, struct partial *p)
 	p->cut = false;
 }
 
-void relay_tick(struct relay *r, int64_t now)
+void stderr_tick(struct stderr_relay *r, int64_t now)
 {
 	if (now < r->window)
 		return;
@@ -143,7 +143,7 @@ void relay_tick(struct relay *r, int64_t now)
 }
 
 /* The writer's unfinished line; a new one if there is none. */
-static struct partial *partial_of(struct relay *r, pid_t pid)
+static struct partial *partial_of(struct stderr_relay *r, pid_t pid)
 {
 	struct partial *oldest = &r->partials[0];
 
@@ -163,13 +163,13 @@ static struct partial *partial_of(struct relay *r, pid_t pid)
 	return oldest;
 }
 
-static void take(struct relay *r, pid_t pid, const char *text, size_t len)
+static void take(struct stderr_relay *r, pid_t pid, const char *text, size_t len)
 {
 	while (len > 0) {
 		const char *end = memchr(text, '\n', len);
 		size_t n = end != NULL ? (size_t)(end - text) : len;
 		struct partial *p = partial_of(r, pid);
-		size_t room = RELAY_LINE_MAX - p->len;
+		size_t room = STDERR_LINE_MAX - p->len;
 
 		p->used = ++r->uses;
 		p->cut = p->cut || n > room;
@@ -194,11 +194,11 @@ static pid_t writer_of(struct msghdr *msg)
 	return cred.pid > 0 ? cred.pid : -1;
 }
 
-bool relay_read(struct relay *r, int64_t now)
+bool stderr_read(struct stderr_relay *r, int64_t now)
 {
 	static char text[READ_BYTES];
 
-	relay_tick(r, now);
+	stderr_tick(r, now);
 	for (int i = 0; i < READS_A_TURN; i++) {
 		union {
 			struct cmsghdr head;
@@ -219,14 +219,14 @@ bool relay_read(struct relay *r, int64_t now)
 	return true;
 }
 
-void relay_end(struct relay *r, pid_t pid)
+void stderr_end(struct stderr_relay *r, pid_t pid)
 {
 	for (size_t i = 0; i < PARTIALS; i++)
 		if (r->partials[i].pid == pid)
 			emit(r, &r->partials[i]);
 }
 
-void relay_finish(struct relay *r)
+void stderr_finish(struct stderr_relay *r)
 {
 	for (size_t i = 0; i < PARTIALS; i++)
 		if (r->partials[i].pid != 0)

@@ -11,39 +11,39 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define RELAY_LINE_MAX \
+#define STDERR_LINE_MAX \
  960 /* bytes of a line, the rest is cut: all escaped it fits a record */
-#define RELAY_RATE 1000 /* lines a second of one service */
+#define STDERR_RATE 1000 /* lines a second of one service */
 
-struct relay;
+struct stderr_relay;
 
 /* The connection that a writer belongs to. */
-struct relay_writer {
+struct stderr_writer {
 	uint64_t conn; /* 0: not known */
 	pid_t pid;     /* its handler */
 };
 
-typedef struct relay_writer relay_find(void *arg, pid_t writer);
+typedef struct stderr_writer stderr_find(void *arg, pid_t writer);
 
 /* Makes the pair: both ends close-on-exec. 0, or -1 and errno. */
-int relay_pair(int *in, int *out);
+int stderr_pair(int *in, int *out);
 
 /* Reads from `out`, asking `find` whose a line is, and counts lines that it drops. NULL: no memory. */
-struct relay *relay_new(int out, const char *service, relay_find *find, void *arg,
-			_Atomic uint64_t *dropped);
+struct stderr_relay *stderr_new(int out, const char *service, stderr_find *find,
+				void *arg, _Atomic uint64_t *dropped);
 
 /* Reads what is there, but not for ever, and logs it. False: a handler has shut the pair down, and
  * nothing comes any more. */
-bool relay_read(struct relay *relay, int64_t now);
+bool stderr_read(struct stderr_relay *relay, int64_t now);
 
 /* A process has ended: an unfinished line of its becomes one. Call before its connection is
- * forgotten. relay_finish() does it for all. */
-void relay_end(struct relay *relay, pid_t pid);
-void relay_finish(struct relay *relay);
+ * forgotten. stderr_finish() does it for all. */
+void stderr_end(struct stderr_relay *relay, pid_t pid);
+void stderr_finish(struct stderr_relay *relay);
 
-/* When relay_tick() wants to be called, to report lines that were dropped and to end those of writers
+/* When stderr_tick() wants to be called, to report lines that were dropped and to end those of writers
  * that are no handlers and have gone; CLOCK_NEVER: not. */
-int64_t relay_due(const struct relay *relay);
-void relay_tick(struct relay *relay, int64_t now);
+int64_t stderr_due(const struct stderr_relay *relay);
+void stderr_tick(struct stderr_relay *relay, int64_t now);
 
 #endif

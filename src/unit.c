@@ -144,7 +144,7 @@ static int equip(struct unit *u, const struct shared *shared)
 		return -1;
 	logger_add(&shared->orders, &u->log); /* if that is full now: unit_tick() */
 	if (u->service->stderr_kind == STDERR_SYSLOG && u->stderr_out < 0 && !u->former &&
-	    relay_pair(&u->stderr_in, &u->stderr_out) < 0)
+	    stderr_pair(&u->stderr_in, &u->stderr_out) < 0)
 		return -1;
 	return 0;
 }

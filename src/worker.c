@@ -152,7 +152,7 @@ static int64_t next_due(struct worker *w, bool polling)
 	if (w->finish_at != CLOCK_NEVER)
 		due = clock_min(due, polling ? w->now : w->finish_at);
 	if (w->relay != NULL)
-		due = clock_min(due, relay_due(w->relay));
+		due = clock_min(due, stderr_due(w->relay));
 	if (w->now < backoff_until(&w->backoff))
 		due = clock_min(due, backoff_until(&w->backoff));
 	else if (w->accepting && !polling && w->table.nforeign > 0)
@@ -177,7 +177,7 @@ static int wait_for_event(struct pollfd *fds, struct worker *w, bool polling)
  * nobody is connected, and the supervisor makes a new one for our successor. */
 static void read_stderr(struct worker *w)
 {
-	if (relay_read(w->relay, w->now))
+	if (stderr_read(w->relay, w->now))
 		return;
 	w->deaf = true;
 	log_event(LOG_WARNING, "fail", "service", w->service->name, "step", "stderr",
@@ -191,8 +191,8 @@ static void go_on_relaying(struct worker *w, bool readable)
 		return;
 	if (!w->deaf && (readable || w->ndead > 0))
 		read_stderr(w);
-	else if (relay_due(w->relay) <= w->now)
-		relay_tick(w->relay, w->now);
+	else if (stderr_due(w->relay) <= w->now)
+		stderr_tick(w->relay, w->now);
 }
 
 static void run(struct worker *w)
@@ -236,7 +236,7 @@ static void run(struct worker *w)
 }
 
 /* Whose a line on standard error is: the writer's, or that of the leader of its group. */
-static struct relay_writer find_writer(void *arg, pid_t pid)
+static struct stderr_writer find_writer(void *arg, pid_t pid)
 {
 	struct worker *w = arg;
 	uint32_t conn = pid > 0 ? table_find(&w->table, pid) : 0;
@@ -245,9 +245,9 @@ static struct relay_writer find_writer(void *arg, pid_t pid)
 	if (conn == 0 && pid > 0)
 		conn = table_find(&w->table, getpgid(pid));
 	if (conn == 0)
-		return (struct relay_writer){0};
-	return (struct relay_writer){table_slot(&w->table, conn)->conn,
-				     w->table.conns[conn].pid};
+		return (struct stderr_writer){0};
+	return (struct stderr_writer){table_slot(&w->table, conn)->conn,
+				      w->table.conns[conn].pid};
 }
 
 /* Puts the descriptors where they belong and closes all others. */
@@ -322,8 +322,8 @@ static int begin(struct worker *w, const struct worker_start *start, const char 
 		return -1;
 	if (start->stderr_out >= 0) {
 		reset_stderr();
-		w->relay = relay_new(STDERR_OUT, s->name, find_writer, w,
-				     &w->counters->stderr_dropped);
+		w->relay = stderr_new(STDERR_OUT, s->name, find_writer, w,
+				      &w->counters->stderr_dropped);
 		if (w->relay == NULL)
 			return -1;
 	}
@@ -363,6 +363,6 @@ _Noreturn void worker_run(const struct worker_start *start)
 		take_order(&w, &start->order);
 	run(&w);
 	if (w.relay != NULL)
-		relay_finish(w.relay);
+		stderr_finish(w.relay);
 	_exit(0);
 }

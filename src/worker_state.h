@@ -48,7 +48,7 @@ struct worker {
 	const struct service *service;
 	struct counters *counters;
 	struct userlimit *limit;
-	struct relay *relay; /* NULL: stderr does not go to the log */
+	struct stderr_relay *relay; /* NULL: stderr does not go to the log */
 	struct table table;
 	struct backoff backoff; /* when to try again what failed */
 	bool accepting;         /* false: draining */

@@ -15,13 +15,13 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* The writer is a handler, or has gone, as the fuzzer likes. */
-static struct relay_writer find(void *arg, pid_t writer)
+static struct stderr_writer find(void *arg, pid_t writer)
 {
 	const uint8_t *mode = arg;
 
 	if (*mode & 0x40)
-		return (struct relay_writer){0, 0};
-	return (struct relay_writer){*mode, *mode & 0x20 ? writer : 1};
+		return (struct stderr_writer){0, 0};
+	return (struct stderr_writer){*mode, *mode & 0x20 ? writer : 1};
 }
 
 static void check_records(void)
@@ -44,7 +44,7 @@ static void check_records(void)
 			len -= 2;
 		}
 		len = unescape(from, (size_t)len, text);
-		must(len >= 0 && len <= RELAY_LINE_MAX + 3);
+		must(len >= 0 && len <= STDERR_LINE_MAX + 3);
 	}
 }
 
@@ -54,14 +54,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static int64_t now;
 	_Atomic uint64_t dropped = 0;
 	uint8_t mode = 0;
-	struct relay *relay;
+	struct stderr_relay *relay;
 
 	if (in < 0) {
-		must(relay_pair(&in, &out) == 0);
+		must(stderr_pair(&in, &out) == 0);
 		records_open();
 		now = clock_now();
 	}
-	relay = relay_new(out, "s", find, &mode, &dropped);
+	relay = stderr_new(out, "s", find, &mode, &dropped);
 	must(relay != NULL);
 	while (size > 0) {
 		size_t len;
@@ -72,14 +72,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			len = size;
 		must(write(in, data, len) == (ssize_t)len);
 		now += mode & 0x80 ? NSEC_PER_SEC : 1;
-		must(relay_read(relay, now));
-		relay_tick(relay, now);
-		must(relay_due(relay) >= 0);
+		must(stderr_read(relay, now));
+		stderr_tick(relay, now);
+		must(stderr_due(relay) >= 0);
 		check_records();
 		data += len;
 		size -= len;
 	}
-	relay_finish(relay);
+	stderr_finish(relay);
 	check_records();
 	free(relay);
 	return 0;

@@ -18,20 +18,20 @@
 #define WRITERS 17 /* one more than are kept */
 
 struct fixture {
-	struct relay *relay;
+	struct stderr_relay *relay;
 	_Atomic uint64_t dropped;
 	int in, out;
 	pid_t known[WRITERS]; /* the handler of connection i + 1 */
 };
 
-static struct relay_writer find(void *arg, pid_t writer)
+static struct stderr_writer find(void *arg, pid_t writer)
 {
 	const struct fixture *f = arg;
 
 	for (int i = 0; i < WRITERS; i++)
 		if (f->known[i] == writer)
-			return (struct relay_writer){(uint64_t)i + 1, 4000 + i};
-	return (struct relay_writer){0, 0};
+			return (struct stderr_writer){(uint64_t)i + 1, 4000 + i};
+	return (struct stderr_writer){0, 0};
 }
 
 static int set_up(void **state)
@@ -39,9 +39,9 @@ static int set_up(void **state)
 	struct fixture *f = calloc(1, sizeof(*f));
 
 	*state = f;
-	if (f == NULL || relay_pair(&f->in, &f->out) < 0)
+	if (f == NULL || stderr_pair(&f->in, &f->out) < 0)
 		return -1;
-	f->relay = relay_new(f->out, "s", find, f, &f->dropped);
+	f->relay = stderr_new(f->out, "s", find, f, &f->dropped);
 	f->known[0] = getpid();
 	capture_open(LOG_INFO, NULL);
 	return f->relay != NULL ? 0 : -1;
@@ -99,7 +99,7 @@ static void test_lines(void **state)
 			size_t len = strcspn(piece, "|");
 
 			put(f, piece, len);
-			relay_read(f->relay, START);
+			stderr_read(f->relay, START);
 			if (piece[len] == '\0')
 				break;
 			piece += len + 1;
@@ -132,10 +132,10 @@ static void test_long_lines(void **state)
 		text[len] = '\n';
 		if (i % 2 == 1) { /* in two pieces */
 			put(f, text, len / 2);
-			relay_read(f->relay, START);
+			stderr_read(f->relay, START);
 		}
 		put(f, text + i % 2 * (len / 2), len + 1 - i % 2 * (len / 2));
-		relay_read(f->relay, START);
+		stderr_read(f->relay, START);
 		at = snprintf(expected, sizeof(expected),
 			      "6stderr service=s conn=1 pid=4000 text=");
 		snprintf(expected + at, sizeof(expected) - (size_t)at, "%.*s%s",
@@ -156,7 +156,7 @@ static void test_long_escaped(void **state)
 	memset(text, '\x01', sizeof(text));
 	text[sizeof(text) - 1] = '\n';
 	put(f, text, sizeof(text));
-	relay_read(f->relay, START);
+	stderr_read(f->relay, START);
 	line = capture_next();
 	assert_int_equal(strlen(line),
 			 strlen("6stderr service=s conn=1 pid=4000 text=\"\"") + 4 * 960 +
@@ -221,7 +221,7 @@ static void test_interleaved(void **state)
 	order(two[0], "bye\n");
 	order(one[0], "you\n");
 	order(two[0], "last");
-	relay_read(f->relay, START);
+	stderr_read(f->relay, START);
 	assert_string_equal(capture_next(),
 			    "6stderr service=s conn=2 pid=4001 text=hello");
 	assert_string_equal(capture_next(),
@@ -232,14 +232,14 @@ static void test_interleaved(void **state)
 	close(one[0]);
 	close(two[0]);
 	assert_int_equal(waitpid(f->known[1], NULL, 0), f->known[1]);
-	relay_end(f->relay, f->known[1]); /* has nothing unfinished */
+	stderr_end(f->relay, f->known[1]); /* has nothing unfinished */
 	assert_string_equal(capture_next(), "");
 	assert_int_equal(waitpid(f->known[2], NULL, 0), f->known[2]);
-	relay_end(f->relay, f->known[2]);
+	stderr_end(f->relay, f->known[2]);
 	assert_string_equal(capture_next(),
 			    "6stderr service=s conn=3 pid=4002 text=last");
-	relay_end(f->relay, f->known[2]);
-	relay_finish(f->relay);
+	stderr_end(f->relay, f->known[2]);
+	stderr_finish(f->relay);
 	assert_string_equal(capture_next(), "");
 }
 
@@ -248,7 +248,7 @@ static void test_unknown_writer(void **state)
 	struct fixture *f = *state;
 
 	put_by_child(f, "who am I\n");
-	relay_read(f->relay, START);
+	stderr_read(f->relay, START);
 	assert_string_equal(capture_next(), "6stderr service=s text=\"who am I\"");
 }
 
@@ -261,19 +261,19 @@ static void test_many_writers(void **state)
 	for (int i = 1; i < WRITERS; i++) {
 		snprintf(text, sizeof(text), "part%d", i);
 		f->known[i] = put_by_child(f, text);
-		relay_read(f->relay, START);
+		stderr_read(f->relay, START);
 	}
 	assert_string_equal(capture_next(), "");
 	put(f, "mine", 4);
-	relay_read(f->relay, START);
+	stderr_read(f->relay, START);
 	assert_string_equal(capture_next(),
 			    "6stderr service=s conn=2 pid=4001 text=part1");
 	assert_string_equal(capture_next(), "");
 	put(f, "!\n", 2);
-	relay_read(f->relay, START);
+	stderr_read(f->relay, START);
 	assert_string_equal(capture_next(),
 			    "6stderr service=s conn=1 pid=4000 text=mine!");
-	relay_finish(f->relay);
+	stderr_finish(f->relay);
 	for (int i = 2; i < WRITERS; i++) {
 		snprintf(text, sizeof(text),
 			 "6stderr service=s conn=%d pid=%d text=part%d", i + 1, 4000 + i,
@@ -290,7 +290,7 @@ static unsigned flood(const struct fixture *f, unsigned lines, int64_t now)
 
 	for (; lines > 0; lines--) {
 		put(f, "line\n", 5);
-		relay_read(f->relay, now);
+		stderr_read(f->relay, now);
 		logged += strcmp(capture_next(),
 				 "6stderr service=s conn=1 pid=4000 text=line") == 0;
 	}
@@ -303,20 +303,20 @@ static void test_flood(void **state)
 	struct fixture *f = *state;
 	int64_t end = START + NSEC_PER_SEC;
 
-	assert_int_equal(relay_due(f->relay), CLOCK_NEVER);
+	assert_int_equal(stderr_due(f->relay), CLOCK_NEVER);
 	assert_int_equal(flood(f, 1000, START), 1000);
-	assert_int_equal(relay_due(f->relay), CLOCK_NEVER);
+	assert_int_equal(stderr_due(f->relay), CLOCK_NEVER);
 	assert_int_equal(flood(f, 300, START + 1), 0);
 	assert_int_equal(flood(f, 200, end - 1), 0);
-	assert_int_equal(relay_due(f->relay), end);
-	relay_tick(f->relay, end - 1);
+	assert_int_equal(stderr_due(f->relay), end);
+	stderr_tick(f->relay, end - 1);
 	assert_string_equal(capture_next(), "");
-	relay_tick(f->relay, end);
+	stderr_tick(f->relay, end);
 	assert_string_equal(capture_next(), "4drop service=s stderr-lines=500");
 	assert_int_equal(f->dropped, 500);
-	assert_int_equal(relay_due(f->relay), CLOCK_NEVER);
+	assert_int_equal(stderr_due(f->relay), CLOCK_NEVER);
 	assert_int_equal(flood(f, 1001, end + 1), 1000);
-	relay_finish(f->relay);
+	stderr_finish(f->relay);
 	assert_string_equal(capture_next(), "4drop service=s stderr-lines=1");
 }
 
@@ -325,11 +325,11 @@ static void test_end_of_file(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_true(relay_read(f->relay, START));
+	assert_true(stderr_read(f->relay, START));
 	put(f, "last", 4);
 	assert_int_equal(shutdown(f->in, SHUT_WR), 0);
-	assert_false(relay_read(f->relay, START));
-	relay_finish(f->relay);
+	assert_false(stderr_read(f->relay, START));
+	stderr_finish(f->relay);
 	assert_string_equal(capture_next(),
 			    "6stderr service=s conn=1 pid=4000 text=last");
 }
@@ -357,7 +357,7 @@ static void test_descriptors(void **state)
 	sent = sendmsg(f->in, &msg, 0);
 	assert_true(sent == 5 || errno == EPERM);
 	close(fd[1]);
-	assert_true(relay_read(f->relay, START));
+	assert_true(stderr_read(f->relay, START));
 	assert_string_equal(capture_next(),
 			    sent == 5 ? "6stderr service=s conn=1 pid=4000 text=text"
 				      : "");
