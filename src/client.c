@@ -50,12 +50,12 @@ static void reject(struct worker *w, int fd, enum reject_reason reason, const ch
 /* Takes a slot for the client in hand. */
 static uint32_t fill_slot(struct worker *w, const char *rule)
 {
-	uint32_t conn = table_reserve(&w->table);
+	uint32_t conn = connections_reserve(&w->table);
 	struct slot *slot;
 
 	if (conn == 0)
 		return 0;
-	slot = table_slot(&w->table, conn);
+	slot = connections_slot(&w->table, conn);
 	slot->conn = ++w->counters->numbers;
 	slot->started = w->now;
 	slot->uid = w->peer.uid;
@@ -72,7 +72,7 @@ static void refresh(struct worker *w)
 	if (w->now < w->refresh_at)
 		return;
 	w->refresh_at = w->now + REFRESH_PAUSE;
-	table_refresh(&w->table);
+	connections_refresh(&w->table);
 }
 
 /* Whether the peer may come in: the rule that lets it, or NULL, and then it has been turned away.
@@ -86,7 +86,7 @@ static const char *admit(struct worker *w, int fd)
 		reject(w, fd, REJECT_RULE, denied);
 		return NULL;
 	}
-	if (table_live(&w->table) >= (uint32_t)w->service->max_connections) {
+	if (connections_live(&w->table) >= (uint32_t)w->service->max_connections) {
 		reject(w, fd, REJECT_LIMIT, NULL);
 		return NULL;
 	}
@@ -199,9 +199,9 @@ bool accept_wanted(struct worker *w)
 		return false;
 	if (w->started >= (w->backoff.delay > 0 ? 1 : w->hands_max))
 		return false;
-	if (table_live(&w->table) >= max && w->table.nforeign > 0)
+	if (connections_live(&w->table) >= max && w->table.nforeign > 0)
 		refresh(w);
-	return table_live(&w->table) < max || w->service->overflow_reject;
+	return connections_live(&w->table) < max || w->service->overflow_reject;
 }
 
 /* One who was held. */

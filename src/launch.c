@@ -61,10 +61,10 @@ struct peer launch_give_back(struct worker *w, struct hand *hand)
 
 	if (hand->conn == 0)
 		return (struct peer){0};
-	slot = table_slot(&w->table, hand->conn);
+	slot = connections_slot(&w->table, hand->conn);
 	peer = (struct peer){.uid = slot->uid, .gid = slot->gid, .pid = slot->peer_pid};
 	userlimit_give(w->limit, peer.uid);
-	table_cancel(&w->table, hand->conn);
+	connections_cancel(&w->table, hand->conn);
 	return peer;
 }
 
@@ -100,7 +100,8 @@ static void fail(struct worker *w, struct hand *hand, const char *step, int erro
 	}
 	w->counters->failures++;
 	backoff_failed(&w->backoff, w->service->handler[0],
-		       table_slot(&w->table, hand->conn)->conn, step, error, w->now);
+		       connections_slot(&w->table, hand->conn)->conn, step, error,
+		       w->now);
 	launch_refuse(w, hand);
 }
 
@@ -118,14 +119,14 @@ static void succeed(struct worker *w, struct hand *hand)
 	peer_close(hand->fd);
 	backoff_over(&w->backoff);
 	w->counters->opened++;
-	if (w->counters->peak < table_live(&w->table))
-		w->counters->peak = table_live(&w->table);
-	log_open_line(w, table_slot(&w->table, hand->conn));
+	if (w->counters->peak < connections_live(&w->table))
+		w->counters->peak = connections_live(&w->table);
+	log_open_line(w, connections_slot(&w->table, hand->conn));
 }
 
 static void settle(struct worker *w, struct hand *hand)
 {
-	const struct conn *conn = &w->table.conns[hand->conn];
+	const struct connection *conn = &w->table.conns[hand->conn];
 	const char *step;
 
 	if (spawn_is_settled(hand->handler)) {
@@ -167,7 +168,7 @@ bool launch_was_handler(struct worker *w, uint32_t conn)
 	}
 	arrive(w, hand);
 	ended = w->table.conns[conn].state != CONN_RUNNING;
-	table_undo(&w->table, conn);
+	connections_undo(&w->table, conn);
 	if (ended) /* by us, so it is not tried again */
 		launch_refuse(w, hand);
 	else
@@ -177,13 +178,13 @@ bool launch_was_handler(struct worker *w, uint32_t conn)
 
 void launch_again(struct worker *w, struct hand *hand)
 {
-	struct slot *slot = table_slot(&w->table, hand->conn);
+	struct slot *slot = connections_slot(&w->table, hand->conn);
 
 	if (spawn_start(hand->handler, &slot->pid) < 0) {
 		fail(w, hand, "start a process", errno);
 		return;
 	}
-	table_open(&w->table, hand->conn, w->now);
+	connections_open(&w->table, hand->conn, w->now);
 	hand->state = HAND_STARTED;
 	w->started++;
 	if (w->queued && w->started < w->hands_max && w->backoff.delay == 0)
@@ -194,7 +195,7 @@ void launch_again(struct worker *w, struct hand *hand)
 
 void launch_begin(struct worker *w, struct hand *hand)
 {
-	const struct slot *slot = table_slot(&w->table, hand->conn);
+	const struct slot *slot = connections_slot(&w->table, hand->conn);
 	const struct environment_call call = {.peer = &w->peer,
 					      .from = &w->from,
 					      .from_len = w->from_len,

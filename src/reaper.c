@@ -22,17 +22,17 @@
 
 static void bury(struct worker *w, const struct dead *d)
 {
-	uint32_t conn = table_find(&w->table, d->pid);
+	uint32_t conn = connections_find(&w->table, d->pid);
 	struct slot *slot;
 
 	if (conn == 0 || !launch_was_handler(w, conn))
 		return;
-	slot = table_slot(&w->table, conn);
+	slot = connections_slot(&w->table, conn);
 	if (w->relay != NULL)
 		stderr_end(w->relay, d->pid);
 	userlimit_give(w->limit, slot->uid);
 	slot_close(w->table.board, slot, w->service->name, d->status, &d->usage);
-	table_close(&w->table, conn);
+	connections_close(&w->table, conn);
 	w->active = w->now;
 }
 
@@ -71,7 +71,7 @@ static bool reap(struct worker *w, pid_t pid)
  * is waited for the group's number cannot be another's. */
 static void end_rest(const struct worker *w, pid_t pid)
 {
-	uint32_t conn = table_find(&w->table, pid);
+	uint32_t conn = connections_find(&w->table, pid);
 
 	if (conn != 0 && w->table.conns[conn].state != CONN_RUNNING)
 		(void)kill(-pid, SIGKILL);
@@ -151,7 +151,7 @@ void reaper_read(struct worker *w, bool busy)
 	reaper_sweep(w);
 }
 
-static void end_group(struct worker *w, uint32_t conn, enum conn_state state)
+static void end_group(struct worker *w, uint32_t conn, enum connection_state state)
 {
 	int64_t grace = w->service->kill_grace;
 	pid_t pid = w->table.conns[conn].pid;
@@ -162,27 +162,28 @@ static void end_group(struct worker *w, uint32_t conn, enum conn_state state)
 	sig = state == CONN_KILLED ? SIGKILL : SIGTERM;
 	if (kill(-pid, sig) < 0 || getpgid(pid) != pid) /* it has left its group */
 		(void)kill(pid, sig);
-	table_move(&w->table, conn, state, w->now);
+	connections_move(&w->table, conn, state, w->now);
 }
 
 void reaper_end(struct worker *w, uint64_t number)
 {
 	uint32_t conn = w->table.queues[CONN_RUNNING].first;
 
-	while (conn != 0 && table_slot(&w->table, conn)->conn != number)
+	while (conn != 0 && connections_slot(&w->table, conn)->conn != number)
 		conn = w->table.conns[conn].after;
 	if (conn != 0)
 		end_group(w, conn, CONN_TERMINATED);
 }
 
-void reaper_end_all(struct worker *w, enum conn_state from, enum conn_state to)
+void reaper_end_all(struct worker *w, enum connection_state from,
+		    enum connection_state to)
 {
 	while (w->table.queues[from].first != 0)
 		end_group(w, w->table.queues[from].first, to);
 }
 
 /* When the first of a queue has been in it for `time`; 0: never. */
-static int64_t due(const struct worker *w, enum conn_state state, int64_t time)
+static int64_t due(const struct worker *w, enum connection_state state, int64_t time)
 {
 	uint32_t first = w->table.queues[state].first;
 
@@ -196,7 +197,7 @@ void reaper_expire(struct worker *w)
 	while (due(w, CONN_RUNNING, s->max_lifetime) <= w->now) {
 		uint32_t conn = w->table.queues[CONN_RUNNING].first;
 
-		table_slot(&w->table, conn)->expired = 1;
+		connections_slot(&w->table, conn)->expired = 1;
 		end_group(w, conn, CONN_TERMINATED);
 	}
 	while (due(w, CONN_TERMINATED, s->kill_grace) <= w->now)

@@ -21,7 +21,8 @@ void reaper_expire(struct worker *worker);
 
 /* Moves all connections of a state on: CONN_TERMINATED sends SIGTERM, CONN_KILLED SIGKILL, to their
  * process groups. */
-void reaper_end_all(struct worker *worker, enum conn_state from, enum conn_state to);
+void reaper_end_all(struct worker *worker, enum connection_state from,
+		    enum connection_state to);
 
 /* Sends SIGTERM to the connection of this number, and SIGKILL after kill-grace. */
 void reaper_end(struct worker *worker, uint64_t number);

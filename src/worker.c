@@ -135,7 +135,7 @@ static int64_t idle_until(const struct worker *w)
 	if (!w->accepting || w->deaf)
 		return w->now;
 	/* whoever waits for a place that others hold would only bring the next worker */
-	if (table_live(&w->table) >= (uint32_t)w->service->max_connections)
+	if (connections_live(&w->table) >= (uint32_t)w->service->max_connections)
 		return CLOCK_NEVER;
 	if (until < userlimit_full_at(w->limit))
 		until = userlimit_full_at(w->limit);
@@ -239,14 +239,14 @@ static void run(struct worker *w)
 static struct stderr_writer find_writer(void *arg, pid_t pid)
 {
 	struct worker *w = arg;
-	uint32_t conn = pid > 0 ? table_find(&w->table, pid) : 0;
+	uint32_t conn = pid > 0 ? connections_find(&w->table, pid) : 0;
 
 	launch_settle(w); /* who writes runs */
 	if (conn == 0 && pid > 0)
-		conn = table_find(&w->table, getpgid(pid));
+		conn = connections_find(&w->table, getpgid(pid));
 	if (conn == 0)
 		return (struct stderr_writer){0};
-	return (struct stderr_writer){table_slot(&w->table, conn)->conn,
+	return (struct stderr_writer){connections_slot(&w->table, conn)->conn,
 				      w->table.conns[conn].pid};
 }
 
@@ -328,8 +328,8 @@ static int begin(struct worker *w, const struct worker_start *start, const char 
 			return -1;
 	}
 	w->now = w->active = clock_now();
-	return table_init(&w->table, start->board, (uint32_t)s->max_connections,
-			  w->limit);
+	return connections_init(&w->table, start->board, (uint32_t)s->max_connections,
+				w->limit);
 }
 
 _Noreturn void worker_run(const struct worker_start *start)

@@ -49,7 +49,7 @@ struct worker {
 	struct counters *counters;
 	struct userlimit *limit;
 	struct stderr_relay *relay; /* NULL: stderr does not go to the log */
-	struct table table;
+	struct connections table;
 	struct backoff backoff; /* when to try again what failed */
 	bool accepting;         /* false: draining */
 	bool refusing;          /* nobody is held any more */

@@ -16,7 +16,7 @@ struct fixture {
 	struct board *shared;
 	struct scoreboard *board; /* its map */
 	struct userlimit *limit;
-	struct table table;
+	struct connections table;
 };
 
 /* An empty scoreboard, 2 live connections for each user, and no table yet. */
@@ -46,81 +46,81 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static struct table *begin(struct fixture *f)
+static struct connections *begin(struct fixture *f)
 {
-	assert_int_equal(table_init(&f->table, f->board, 64, f->limit), 0);
+	assert_int_equal(connections_init(&f->table, f->board, 64, f->limit), 0);
 	return &f->table;
 }
 
 /* A connection as the worker makes it. */
-static uint32_t open_conn(struct table *t, pid_t pid, int64_t now)
+static uint32_t open_conn(struct connections *t, pid_t pid, int64_t now)
 {
-	uint32_t conn = table_reserve(t);
+	uint32_t conn = connections_reserve(t);
 
 	assert_int_not_equal(conn, 0);
-	assert_int_equal(table_slot(t, conn)->pid, slot_reserved(getpid()));
-	table_slot(t, conn)->pid = pid;
-	table_open(t, conn, now);
+	assert_int_equal(connections_slot(t, conn)->pid, slot_reserved(getpid()));
+	connections_slot(t, conn)->pid = pid;
+	connections_open(t, conn, now);
 	return conn;
 }
 
-static void close_conn(struct table *t, uint32_t conn)
+static void close_conn(struct connections *t, uint32_t conn)
 {
-	table_slot(t, conn)->pid = 0;
-	table_close(t, conn);
+	connections_slot(t, conn)->pid = 0;
+	connections_close(t, conn);
 }
 
 static void test_empty(void **state)
 {
-	struct table *t = begin(*state);
+	struct connections *t = begin(*state);
 
-	assert_int_equal(table_live(t), 0);
-	assert_int_equal(table_find(t, 1), 0);
-	assert_int_equal(table_find(t, 0), 0);
-	table_refresh(t);
-	assert_int_equal(table_live(t), 0);
+	assert_int_equal(connections_live(t), 0);
+	assert_int_equal(connections_find(t, 1), 0);
+	assert_int_equal(connections_find(t, 0), 0);
+	connections_refresh(t);
+	assert_int_equal(connections_live(t), 0);
 	assert_int_equal(t->board->high, 0);
 }
 
 /* Slots are given out from the first on, those that are free again before new ones. */
 static void test_reserve(void **state)
 {
-	struct table *t = begin(*state);
+	struct connections *t = begin(*state);
 
 	for (uint32_t i = 1; i <= 5; i++) {
-		assert_int_equal(table_reserve(t), i);
+		assert_int_equal(connections_reserve(t), i);
 		assert_int_equal(t->board->high, i);
-		assert_ptr_equal(table_slot(t, i), &t->board->slots[i - 1]);
+		assert_ptr_equal(connections_slot(t, i), &t->board->slots[i - 1]);
 		assert_int_equal(t->board->slots[i - 1].pid, slot_reserved(getpid()));
 	}
-	assert_int_equal(table_live(t), 0); /* not yet */
-	table_cancel(t, 2);
-	table_cancel(t, 4);
-	assert_int_equal(table_slot(t, 2)->pid, 0);
-	assert_int_equal(table_reserve(t) + table_reserve(t), 2 + 4);
-	assert_int_equal(table_slot(t, 2)->pid, slot_reserved(getpid()));
-	assert_int_equal(table_slot(t, 4)->pid, slot_reserved(getpid()));
-	assert_int_equal(table_reserve(t), 6);
+	assert_int_equal(connections_live(t), 0); /* not yet */
+	connections_cancel(t, 2);
+	connections_cancel(t, 4);
+	assert_int_equal(connections_slot(t, 2)->pid, 0);
+	assert_int_equal(connections_reserve(t) + connections_reserve(t), 2 + 4);
+	assert_int_equal(connections_slot(t, 2)->pid, slot_reserved(getpid()));
+	assert_int_equal(connections_slot(t, 4)->pid, slot_reserved(getpid()));
+	assert_int_equal(connections_reserve(t), 6);
 }
 
 static void test_exhaustion(void **state)
 {
-	struct table *t = begin(*state);
+	struct connections *t = begin(*state);
 
 	for (uint32_t i = 1; i <= SCOREBOARD_SLOTS; i++)
-		assert_int_equal(table_reserve(t), i);
+		assert_int_equal(connections_reserve(t), i);
 	assert_int_equal(t->board->high, SCOREBOARD_SLOTS);
 	for (uint32_t i = 1; i <= SCOREBOARD_SLOTS; i += 4095) {
-		assert_int_equal(table_reserve(t), 0);
-		table_cancel(t, i);
-		assert_int_equal(table_reserve(t), i);
+		assert_int_equal(connections_reserve(t), 0);
+		connections_cancel(t, i);
+		assert_int_equal(connections_reserve(t), i);
 	}
-	assert_int_equal(table_reserve(t), 0);
-	table_slot(t, 77)->pid = 5;
-	table_open(t, 77, NOW);
+	assert_int_equal(connections_reserve(t), 0);
+	connections_slot(t, 77)->pid = 5;
+	connections_open(t, 77, NOW);
 	close_conn(t, 77);
-	assert_int_equal(table_reserve(t), 77);
-	assert_int_equal(table_reserve(t), 0);
+	assert_int_equal(connections_reserve(t), 77);
+	assert_int_equal(connections_reserve(t), 0);
 }
 
 /* All pids of a chain are found, whichever of them ends first. */
@@ -128,31 +128,34 @@ static void test_chains(void **state)
 {
 	static const int orders[][4] = {
 		{0, 1, 2, 3}, {3, 2, 1, 0}, {1, 2, 0, 3}, {2, 0, 3, 1}};
-	struct table *t = begin(*state);
+	struct connections *t = begin(*state);
 
 	for (size_t i = 0; i < COUNT(orders); i++) {
 		uint32_t conns[4];
 
 		for (int k = 0; k < 4; k++)
 			conns[k] = open_conn(t, 7 + k * OTHERS, NOW);
-		assert_int_equal(table_live(t), 4);
+		assert_int_equal(connections_live(t), 4);
 		for (unsigned n = 0; n < 4; n++) {
 			int gone = orders[i][n];
 
-			assert_int_equal(table_find(t, 7 + gone * OTHERS), conns[gone]);
+			assert_int_equal(connections_find(t, 7 + gone * OTHERS),
+					 conns[gone]);
 			close_conn(t, conns[gone]);
-			assert_int_equal(table_find(t, 7 + gone * OTHERS), 0);
+			assert_int_equal(connections_find(t, 7 + gone * OTHERS), 0);
 			for (unsigned k = n + 1; k < 4; k++)
-				assert_int_equal(table_find(t, 7 + orders[i][k] * OTHERS),
-						 conns[orders[i][k]]);
+				assert_int_equal(
+					connections_find(t, 7 + orders[i][k] * OTHERS),
+					conns[orders[i][k]]);
 		}
-		assert_int_equal(table_live(t), 0);
-		assert_int_equal(table_find(t, 7 + 4 * OTHERS), 0);
+		assert_int_equal(connections_live(t), 0);
+		assert_int_equal(connections_find(t, 7 + 4 * OTHERS), 0);
 	}
 }
 
 /* The queue of a state holds these pids in this order, also when read backwards. */
-static void assert_queue(const struct table *t, enum conn_state state, const char *pids)
+static void assert_queue(const struct connections *t, enum connection_state state,
+			 const char *pids)
 {
 	uint32_t conn = t->queues[state].first, before = 0;
 
@@ -185,25 +188,26 @@ static void test_queues(void **state)
 		{'+', 'e', "e", "", "c"},   {'-', 'c', "e", "", ""},
 		{'-', 'e', "", "", ""},
 	};
-	struct table *t = begin(*state);
+	struct connections *t = begin(*state);
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		int64_t now = NOW + (int64_t)i;
-		uint32_t conn = table_find(t, rows[i].pid);
+		uint32_t conn = connections_find(t, rows[i].pid);
 
 		if (rows[i].act == '+')
 			conn = open_conn(t, rows[i].pid, now);
 		else if (rows[i].act == '-')
 			close_conn(t, conn);
 		else
-			table_move(t, conn, (enum conn_state)(rows[i].act - '0'), now);
+			connections_move(t, conn,
+					 (enum connection_state)(rows[i].act - '0'), now);
 		assert_true(rows[i].act == '-' || t->conns[conn].since == now);
 		assert_queue(t, CONN_RUNNING, rows[i].running);
 		assert_queue(t, CONN_TERMINATED, rows[i].terminated);
 		assert_queue(t, CONN_KILLED, rows[i].killed);
-		assert_int_equal(table_live(t), strlen(rows[i].running) +
-							strlen(rows[i].terminated) +
-							strlen(rows[i].killed));
+		assert_int_equal(connections_live(t), strlen(rows[i].running) +
+							      strlen(rows[i].terminated) +
+							      strlen(rows[i].killed));
 	}
 }
 
@@ -224,18 +228,18 @@ static void fill_board(struct scoreboard *board)
 static void test_adopt(void **state)
 {
 	struct fixture *f = *state;
-	struct table *t;
+	struct connections *t;
 
 	fill_board(f->board);
 	t = begin(f);
-	assert_int_equal(table_live(t), 4);
+	assert_int_equal(connections_live(t), 4);
 	assert_int_equal(userlimit_take(f->limit, 7, NOW), USERLIMIT_USER);
 	assert_int_equal(userlimit_take(f->limit, 8, NOW), USERLIMIT_OK);
 	assert_int_equal(userlimit_take(f->limit, 8, NOW), USERLIMIT_USER);
-	assert_int_equal(table_find(t, 100), 0); /* not one of ours */
-	assert_int_equal(table_reserve(t), 2);
-	assert_int_equal(table_reserve(t), 5);
-	assert_int_equal(table_reserve(t), 7);
+	assert_int_equal(connections_find(t, 100), 0); /* not one of ours */
+	assert_int_equal(connections_reserve(t), 2);
+	assert_int_equal(connections_reserve(t), 5);
+	assert_int_equal(connections_reserve(t), 7);
 	assert_int_equal(f->board->slots[0].pid, 100);
 	assert_int_equal(f->board->slots[3].pid, OTHER_RESERVED);
 }
@@ -244,99 +248,101 @@ static void test_adopt(void **state)
 static void test_race(void **state)
 {
 	struct fixture *f = *state;
-	struct table *t = begin(f);
-	uint32_t first = table_reserve(t);
+	struct connections *t = begin(f);
+	uint32_t first = connections_reserve(t);
 
-	table_cancel(t, first);
-	table_slot(t, first)->pid = OTHER_RESERVED; /* it was free for us, and for them */
-	table_slot(t, first + 1)->pid = 300;
-	assert_int_equal(table_reserve(t), first + 2);
-	assert_int_equal(table_live(t), 2);
-	assert_int_equal(table_slot(t, first)->pid, OTHER_RESERVED);
-	table_slot(t, first)->pid = 0;
-	table_refresh(t);
-	assert_int_equal(table_live(t), 1);
-	assert_int_equal(table_reserve(t), first);
+	connections_cancel(t, first);
+	connections_slot(t, first)->pid =
+		OTHER_RESERVED; /* it was free for us, and for them */
+	connections_slot(t, first + 1)->pid = 300;
+	assert_int_equal(connections_reserve(t), first + 2);
+	assert_int_equal(connections_live(t), 2);
+	assert_int_equal(connections_slot(t, first)->pid, OTHER_RESERVED);
+	connections_slot(t, first)->pid = 0;
+	connections_refresh(t);
+	assert_int_equal(connections_live(t), 1);
+	assert_int_equal(connections_reserve(t), first);
 }
 
 /* An older worker may know of more slots than we do. */
 static void test_high_only_grows(void **state)
 {
 	struct fixture *f = *state;
-	struct table *t = begin(f);
+	struct connections *t = begin(f);
 
 	f->board->high = 40;
-	assert_int_equal(table_reserve(t), 1);
+	assert_int_equal(connections_reserve(t), 1);
 	assert_int_equal(f->board->high, 40);
 }
 
 static void test_refresh(void **state)
 {
 	struct fixture *f = *state;
-	struct table *t;
+	struct connections *t;
 
 	fill_board(f->board);
 	t = begin(f);
 	open_conn(t, 200, NOW);
-	table_refresh(t);
-	assert_int_equal(table_live(t), 5);
+	connections_refresh(t);
+	assert_int_equal(connections_live(t), 5);
 	f->board->slots[0].pid = 0;
 	f->board->slots[3].pid = 103; /* was reserved */
-	table_refresh(t);
-	assert_int_equal(table_live(t), 4);
+	connections_refresh(t);
+	assert_int_equal(connections_live(t), 4);
 	assert_int_equal(userlimit_take(f->limit, 7, NOW), USERLIMIT_OK);
 	assert_int_equal(userlimit_take(f->limit, 7, NOW), USERLIMIT_USER);
-	assert_int_equal(table_reserve(t), 1);
+	assert_int_equal(connections_reserve(t), 1);
 	f->board->slots[2].pid = f->board->slots[3].pid = f->board->slots[5].pid = 0;
-	table_refresh(t);
-	assert_int_equal(table_live(t), 1);
+	connections_refresh(t);
+	assert_int_equal(connections_live(t), 1);
 	assert_int_equal(userlimit_take(f->limit, 9, NOW), USERLIMIT_OK);
-	table_refresh(t);
-	assert_int_equal(table_live(t), 1);
-	assert_int_equal(table_find(t, 200), 2);
+	connections_refresh(t);
+	assert_int_equal(connections_live(t), 1);
+	assert_int_equal(connections_find(t, 200), 2);
 	/* each free slot once: 3, 4, 5 and 6, then a new one */
-	assert_int_equal(1 << table_reserve(t) | 1 << table_reserve(t) |
-				 1 << table_reserve(t) | 1 << table_reserve(t),
+	assert_int_equal(1 << connections_reserve(t) | 1 << connections_reserve(t) |
+				 1 << connections_reserve(t) |
+				 1 << connections_reserve(t),
 			 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6);
-	assert_int_equal(table_reserve(t), 7);
+	assert_int_equal(connections_reserve(t), 7);
 }
 
 /* A connection that has not come to be leaves its slot reserved, and nothing else. */
 static void test_undo(void **state)
 {
-	struct table *t = begin(*state);
+	struct connections *t = begin(*state);
 	uint32_t first = open_conn(t, 100, NOW), conn = open_conn(t, 101, NOW);
 
-	table_undo(t, conn);
-	assert_int_equal(table_find(t, 101), 0);
-	assert_int_equal(table_find(t, 100), first);
-	assert_int_equal(table_live(t), 1);
-	assert_int_equal(table_slot(t, conn)->pid, slot_reserved(getpid()));
-	assert_int_not_equal(table_reserve(t), conn);
-	table_slot(t, conn)->pid = 102; /* the next try */
-	table_open(t, conn, NOW);
-	assert_int_equal(table_find(t, 102), conn);
-	table_undo(t, conn);
-	table_cancel(t, conn);
-	assert_int_equal(table_reserve(t), conn);
+	connections_undo(t, conn);
+	assert_int_equal(connections_find(t, 101), 0);
+	assert_int_equal(connections_find(t, 100), first);
+	assert_int_equal(connections_live(t), 1);
+	assert_int_equal(connections_slot(t, conn)->pid, slot_reserved(getpid()));
+	assert_int_not_equal(connections_reserve(t), conn);
+	connections_slot(t, conn)->pid = 102; /* the next try */
+	connections_open(t, conn, NOW);
+	assert_int_equal(connections_find(t, 102), conn);
+	connections_undo(t, conn);
+	connections_cancel(t, conn);
+	assert_int_equal(connections_reserve(t), conn);
 }
 
 /* A scoreboard that claims more than there is. */
 static void test_hostile_high(void **state)
 {
 	struct fixture *f = *state;
-	struct table *t;
+	struct connections *t;
 
 	f->board->high = UINT32_MAX;
 	f->board->slots[SCOREBOARD_SLOTS - 1].pid = 5;
 	t = begin(f);
-	assert_int_equal(table_live(t), 1);
+	assert_int_equal(connections_live(t), 1);
 	for (uint32_t i = 1; i < SCOREBOARD_SLOTS; i++)
-		assert_int_equal(table_reserve(t), i);
-	assert_int_equal(table_reserve(t), 0);
+		assert_int_equal(connections_reserve(t), i);
+	assert_int_equal(connections_reserve(t), 0);
 	f->board->slots[SCOREBOARD_SLOTS - 1].pid = 0;
-	table_refresh(t);
-	assert_int_equal(table_reserve(t), SCOREBOARD_SLOTS);
+	connections_refresh(t);
+	assert_int_equal(connections_reserve(t), SCOREBOARD_SLOTS);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
