@@ -1,0 +1,219 @@
+/*
+ * commands.c: what can be asked of the supervisor: a table, a function each.
+ *
+ * A function answers its client, or lets it wait for a reload. What changes something is logged, with
+ * the peer that asked for it.
+ */
+#include "commands.h"
+
+#include "change.h"
+#include "log.h"
+#include "orphan.h"
+#include "path.h"
+#include "reload.h"
+#include "status.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct request {
+	struct supervisor *sup;
+	struct client *client;
+	const char *service; /* NULL: not said */
+	struct unit *unit;   /* its unit */
+	const char *conn;    /* NULL: not said */
+	int64_t now;
+};
+
+static void commands_log(const struct request *r, const char *what)
+{
+	struct log_line line;
+
+	log_begin(&line, LOG_NOTICE, "control");
+	log_str(&line, "request", what);
+	if (r->service != NULL)
+		log_str(&line, KEY_SERVICE, r->service);
+	if (r->conn != NULL)
+		log_str(&line, KEY_CONN, r->conn);
+	control_log_peer(&line, &r->client->peer);
+	log_end(&line);
+}
+
+static void commands_records(const struct request *r,
+			     void (*write)(FILE *out, const struct supervisor *sup,
+					   const char *name, int64_t now))
+{
+	FILE *out;
+
+	if (!control_begin_answer(r->client, &out))
+		return;
+	fputs(ANSWER_OK, out);
+	write(out, r->sup, r->service, r->now);
+	fputs(RECORD_END "\n", out);
+	control_end_answer(out);
+}
+
+static void commands_status(const struct request *r)
+{
+	commands_records(r, status_write);
+}
+
+static void commands_list(const struct request *r)
+{
+	commands_records(r, status_list);
+}
+
+/* Has a connection ended by its worker, of whichever generation, or as an orphan. What the slot says
+ * is untrusted: a worker looks the connection up among its own, and an orphan is our child. */
+static bool commands_end_connection(const struct request *r, const struct board *board,
+				    const struct slot *slot, pid_t pid)
+{
+	for (struct unit *u = r->sup->units; u != NULL; u = u->next)
+		if (u->worker != 0 && u->worker == slot->owner && !u->inetd &&
+		    u->board == board)
+			return unit_end(u, slot->conn);
+	return orphan_end(slot, pid, r->now);
+}
+
+static bool commands_find_and_end(const struct request *r, uint64_t conn)
+{
+	const struct unit *u = NULL;
+
+	while ((u = status_next_board(r->sup, r->service, u)) != NULL) {
+		struct scoreboard *map = u->board->map;
+
+		for (uint32_t i = 0; i < scoreboard_high(map); i++) {
+			pid_t pid = atomic_load(&map->slots[i].pid);
+
+			if (pid > 0 && map->slots[i].conn == conn &&
+			    commands_end_connection(r, u->board, &map->slots[i], pid))
+				return true;
+		}
+	}
+	return false;
+}
+
+static void commands_kill(const struct request *r)
+{
+	char *end;
+	uint64_t conn = strtoull(r->conn, &end, 10);
+
+	if (*end != '\0' || *r->conn < '0' || *r->conn > '9') {
+		control_error(r->client, "the number of a connection is wanted");
+	} else if (commands_find_and_end(r, conn)) {
+		commands_log(r, "kill");
+		control_answer(r->client, ANSWER_OK);
+	} else {
+		control_error(r->client, "no live connection has this number");
+	}
+}
+
+static void commands_set_enabled(const struct request *r, const char *what, bool enabled)
+{
+	const char *step;
+	char error[256];
+
+	if (r->unit->former) {
+		control_error(r->client, "the service has been removed from the config");
+		return;
+	}
+	if (r->unit->enabled == enabled) {
+		control_answer(r->client, ANSWER_OK);
+		return;
+	}
+	commands_log(r, what);
+	if (change_unit(r->sup, r->unit, enabled, &step, r->now) == 0) {
+		path_look_soon(r->sup, r->now);
+		control_answer(r->client, ANSWER_OK);
+		return;
+	}
+	snprintf(error, sizeof(error), "%s: %s", step, strerror(errno));
+	control_error(r->client, error);
+}
+
+static void commands_disable(const struct request *r)
+{
+	commands_set_enabled(r, "disable", false);
+}
+
+static void commands_enable(const struct request *r)
+{
+	commands_set_enabled(r, "enable", true);
+}
+
+/* One that has begun may have read the config before it was changed, so the next one counts. */
+static void commands_reload(const struct request *r)
+{
+	commands_log(r, "reload");
+	control_await_reload(r->client, r->sup->reloads + 1, r->now);
+	reload_request(r->sup, r->now);
+}
+
+static const struct command {
+	const char *name, *arguments;
+	void (*run)(const struct request *r);
+} commands[] = {
+	{"status", "[SERVICE]", commands_status},
+	{"list", "[SERVICE]", commands_list},
+	{"kill", "SERVICE CONN", commands_kill},
+	{"disable", "SERVICE", commands_disable},
+	{"enable", "SERVICE", commands_enable},
+	{"reload", "", commands_reload},
+};
+
+#define COMMANDS (sizeof(commands) / sizeof(*commands))
+
+static const struct command *commands_find(const char *name)
+{
+	for (size_t i = 0; name != NULL && i < COMMANDS; i++)
+		if (strcmp(name, commands[i].name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+static void commands_unknown(struct client *c)
+{
+	char text[256];
+	size_t len = (size_t)snprintf(text, sizeof(text), "no such request: there are");
+
+	for (size_t i = 0; i < COMMANDS && len < sizeof(text); i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s %s",
+					i > 0 ? "," : "", commands[i].name);
+	control_error(c, text);
+}
+
+static void commands_usage(struct client *c, const struct command *command)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text), "too few or too many words: %s %s", command->name,
+		 command->arguments);
+	control_error(c, text);
+}
+
+void commands_run(struct supervisor *sup, struct client *c, int64_t now)
+{
+	char *rest = c->request, *word[4] = {NULL};
+	struct request r = {.sup = sup, .client = c, .now = now};
+	const struct command *command;
+	int n = 0;
+
+	while (n < 4 && (word[n] = strtok_r(rest, " \t\r", &rest)) != NULL)
+		n++;
+	command = commands_find(word[0]);
+	r.service = word[1];
+	r.conn = n > 2 ? word[2] : NULL;
+	if (r.service != NULL)
+		r.unit = status_find(sup, r.service);
+	if (sup->stopping)
+		control_error(c, "udsd is stopping");
+	else if (command == NULL)
+		commands_unknown(c);
+	else if (!protocol_takes(command->arguments, n - 1))
+		commands_usage(c, command);
+	else if (r.service != NULL && r.unit == NULL)
+		control_error(c, "no service has this name");
+	else
+		command->run(&r);
+}

@@ -1,0 +1,97 @@
+/*
+ * control_client.c: answers, at once or by a process of their own.
+ */
+#include "control_client.h"
+
+#include "clock.h"
+#include "title.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define RELOAD_TIME (60 * NSEC_PER_SEC) /* bounded by those of the reload itself */
+#define WRITER_SECONDS 10
+
+/* Closing alone would not take it from epoll: a child that was forked just now may have it, too. */
+void control_answer(struct client *c, const char *text)
+{
+	if (c->fd >= 0) {
+		(void)epoll_ctl(c->epoll, EPOLL_CTL_DEL, c->fd, NULL);
+		peer_refuse(c->fd, SOCK_STREAM, text);
+	}
+	*c = (struct client){.fd = -1};
+}
+
+void control_error(struct client *c, const char *error)
+{
+	char text[ANSWER_SHORT];
+
+	snprintf(text, sizeof(text), ANSWER_ERROR "%s\n", error);
+	control_answer(c, text);
+}
+
+/* Becomes the process that writes an answer. */
+static FILE *control_become_writer(const struct client *c)
+{
+	sigset_t none;
+
+	alarm(WRITER_SECONDS);
+	sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	title_set("control");
+	if (dup2(c->fd, STDOUT_FILENO) < 0 ||
+	    close_range(STDERR_FILENO + 1, ~0U, 0) < 0 ||
+	    fcntl(STDOUT_FILENO, F_SETFL, 0) < 0)
+		return NULL;
+	return fdopen(STDOUT_FILENO, "w");
+}
+
+bool control_begin_answer(struct client *c, FILE **out)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		*out = control_become_writer(c);
+		if (*out == NULL)
+			_exit(1);
+		return true;
+	}
+	if (pid < 0) {
+		control_error(c, strerror(errno));
+		return false;
+	}
+	(void)epoll_ctl(c->epoll, EPOLL_CTL_DEL, c->fd, NULL);
+	close(c->fd);
+	c->fd = -1;
+	c->writer = pid;
+	c->due = CLOCK_NEVER;
+	return false;
+}
+
+_Noreturn void control_end_answer(FILE *out)
+{
+	if (fflush(out) == 0)
+		peer_refuse(STDOUT_FILENO, SOCK_STREAM, NULL);
+	_exit(0);
+}
+
+void control_log_peer(struct log_line *line, const struct peer *peer)
+{
+	log_num(line, KEY_PEER_UID, peer->uid);
+	log_num(line, KEY_PEER_GID, peer->gid);
+	log_num(line, KEY_PEER_PID, peer->pid);
+}
+
+void control_await_reload(struct client *c, unsigned number, int64_t now)
+{
+	struct epoll_event event = {.data.ptr = c}; /* only whether it hangs up */
+
+	(void)epoll_ctl(c->epoll, EPOLL_CTL_MOD, c->fd, &event);
+	c->reload = number;
+	c->due = now + RELOAD_TIME;
+}
