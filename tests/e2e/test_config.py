@@ -5,8 +5,8 @@ import re
 import shutil
 import time
 
-from harness import IS_ROOT, REFUSED, USER, Case, complete, main, needs_root, needs_user
-from harness import config, service
+from lib import (IS_ROOT, REFUSED, USER, Case, complete, config, main, needs_root, needs_user,
+                 service)
 
 CAT = shutil.which("cat")
 MIB = 1024 * 1024

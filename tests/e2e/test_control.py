@@ -5,14 +5,13 @@ import signal
 import stat
 import time
 
-import more
-import proc
-from controlled import Controlled
-from harness import SANITIZED, USER, main, needs_root, read_to_end, service, wait_for
-from steer import identity
+from lib import SANITIZED, USER, clients, main, needs_root, proc, read_to_end, service, wait_for
+from lib.control_socket import ControlCase
+from lib.orders import identity
+from lib.users import Who, as_user
 
 
-class Access(Controlled):
+class Access(ControlCase):
     def mode(self):
         return stat.S_IMODE(os.stat(self.control).st_mode)
 
@@ -27,8 +26,8 @@ class Access(Controlled):
     def test_the_mode_alone_lets_nobody_in(self):
         sup = self.serve_controlled(self.section("s"), control_mode="0666")
         self.assertEqual(self.mode(), 0o666)
-        who = more.Who(USER.pw_uid, USER.pw_gid)
-        answer = more.as_user(who, more.visit, self.control, b"status\n")
+        who = Who(USER.pw_uid, USER.pw_gid)
+        answer = as_user(who, clients.visit, self.control, b"status\n")
         self.assertEqual(answer, b"error control-allow does not allow you this\n")
         sup.wait_event("control", status="refused", peer_uid=USER.pw_uid)
 
@@ -36,8 +35,8 @@ class Access(Controlled):
     def test_a_rule_lets_others_in(self):
         self.serve_controlled(self.section("s"), control_mode="0666",
                               control_allow=["uid:%d" % USER.pw_uid])
-        who = more.Who(USER.pw_uid, USER.pw_gid)
-        answer = more.as_user(who, more.visit, self.control, b"status\n")
+        who = Who(USER.pw_uid, USER.pw_gid)
+        answer = as_user(who, clients.visit, self.control, b"status\n")
         self.assertRegex(answer, b"^ok\n")
         self.assertRegex(self.ask(b"status\n"), "^error ")      # root was not named
 
@@ -59,7 +58,7 @@ class Access(Controlled):
         self.assertRegex(done.stderr, "control-socket %s: served by another" % self.control)
 
 
-class Protocol(Controlled):
+class Protocol(ControlCase):
     def test_a_request_in_pieces_and_line_ends(self):
         self.serve_controlled(self.section("s"))
         for request in (b"status s\n", b"status s\r\n", b"  status \t s  \r\n", b"status s\nmore\n"):
@@ -106,7 +105,7 @@ class Protocol(Controlled):
         sup.wait_event("control", request="kill", service="s", conn=1)
 
 
-class Bounds(Controlled):
+class Bounds(ControlCase):
     """The supervisor waits for no client of its control socket."""
 
     def test_those_who_say_nothing_are_given_up(self):
@@ -158,7 +157,7 @@ class Bounds(Controlled):
         self.assert_quick(started, 1)
 
 
-class Kept(Controlled):
+class Kept(ControlCase):
     """It is kept as all sockets are."""
 
     def test_it_moves_with_a_reload(self):

@@ -6,8 +6,7 @@ import stat
 import subprocess
 import time
 
-import proc
-from harness import REFUSED, UDSD, Case, complete, config, main, service, wait_for
+from lib import REFUSED, UDSD, Case, complete, config, main, proc, service, wait_for
 
 SERVED = 69
 

@@ -3,8 +3,8 @@
 import os
 import signal
 
-from controlled import Controlled
-from harness import SANITIZED, main, service, wait_for
+from lib import SANITIZED, main, service, wait_for
+from lib.control_socket import ControlCase
 
 # Accepts, greets with its pid, and does not mind being told to end.
 STUBBORN = """
@@ -18,7 +18,7 @@ while True:
 """
 
 
-class Renamed(Controlled):
+class Renamed(ControlCase):
     def renamed(self, **values):
         """A supervisor whose service "a" is "b" now, with a connection from before."""
         sup = self.serve_controlled(self.section("a"))
@@ -70,7 +70,7 @@ class Renamed(Controlled):
         sup.wait_event("close", service="a", conn=1, status="signal:TERM")
 
 
-class AtOnce(Controlled):
+class AtOnce(ControlCase):
     def test_orders_while_the_last_worker_drains(self):
         """Each unit is somebody's heir when it is replaced, and its path is gone besides."""
         sup = self.serve_controlled(self.section("s") + self.section("t"))

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """What settings do to a handler, and a handler's life. Its attributes without any, and with
-hostile parents, are in test_attributes.py."""
+hostile parents, are in test_handler_attributes.py."""
 import grp
 import os
 import resource
@@ -8,18 +8,8 @@ import shutil
 import signal
 import socket
 
-import proc
-from harness import (
-    IS_ROOT,
-    PYTHON,
-    WHOAMI,
-    Case,
-    main,
-    needs_root,
-    read_to_end,
-    service,
-    wait_for,
-)
+from lib import (IS_ROOT, PYTHON, WHOAMI, Case, main, needs_root, proc, read_to_end, service,
+                 wait_for)
 
 CAT = shutil.which("cat")
 O_NONBLOCK = os.O_NONBLOCK

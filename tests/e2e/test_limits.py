@@ -7,11 +7,11 @@ import socket
 import threading
 import time
 
-import proc
-from harness import (Case, config, crowd, main, needs_root, read_to_end, service,
-                     wait_for)
-from more import (Child, Who, as_user, cpu_seconds, fill, is_silent, kill_worker, most_live,
-                  name_of, pour, visit)
+from lib import Case, config, crowd, main, needs_root, proc, read_to_end, service, wait_for
+from lib.clients import fill, is_silent, name_of, pour, visit
+from lib.proc import cpu_time
+from lib.supervisor import kill_worker, most_live
+from lib.users import Child, Who, as_user
 
 MIB = 1 << 20
 STREAM, PACKETS = socket.SOCK_STREAM, socket.SOCK_SEQPACKET
@@ -138,9 +138,9 @@ class Rejection(Case):
                 self.assertEqual(visit(sup.socket), b"full\n")
                 self.assertLess(time.monotonic() - started, 1)
             self.round_trip(held)
-            before = cpu_seconds([sup.worker("s")])
+            before = cpu_time([sup.worker("s")])
             time.sleep(0.5)
-            self.assertLess(cpu_seconds([sup.worker("s")]) - before, 0.5 * WAKES)
+            self.assertLess(cpu_time([sup.worker("s")]) - before, 0.5 * WAKES)
             held.close()
             sup.wait_event("close")
             for _ in range(10):
@@ -184,9 +184,9 @@ class MaxConnections(Case):
                 held = [self.hello(sup.socket) for _ in range(limit)]
                 waiting = [self.connect(sup.socket) for _ in range(20)]
                 pids = [sup.pid, sup.worker(name)]
-                before = cpu_seconds(pids)
+                before = cpu_time(pids)
                 time.sleep(0.5)
-                self.assertLess(cpu_seconds(pids) - before, 0.5 * WAKES)
+                self.assertLess(cpu_time(pids) - before, 0.5 * WAKES)
                 self.assertTrue(all(map(is_silent, waiting)))
                 for sock in held:
                     sock.close()
@@ -247,12 +247,12 @@ class MaxConnections(Case):
                 wait_for(lambda: sup.events("worker", status="started")[1:],
                          what="a new worker")
                 pids = [sup.pid, *sup.workers(name)]
-                before = cpu_seconds(pids)
+                before = cpu_time(pids)
                 started = time.monotonic()
                 while time.monotonic() - started < 0.4:
                     self.assertTrue(is_silent(waiting), "it is over the limit")
                     time.sleep(0.02)
-                self.assertLess(cpu_seconds(pids) - before, 0.4 * WAKES)
+                self.assertLess(cpu_time(pids) - before, 0.4 * WAKES)
                 self.assertLess(len(sup.events("worker", status="started")), 5,
                                 "workers come and go")
                 if how == "leaves":

@@ -8,17 +8,7 @@ import socket
 import stat
 import subprocess
 
-from harness import (
-    IS_ROOT,
-    PYTHON,
-    USER,
-    Case,
-    complete,
-    main,
-    needs_root,
-    service,
-    wait_for,
-)
+from lib import IS_ROOT, PYTHON, USER, Case, complete, main, needs_root, service, wait_for
 
 STREAM, SEQPACKET, DGRAM = socket.SOCK_STREAM, socket.SOCK_SEQPACKET, socket.SOCK_DGRAM
 SERVED = 69

@@ -8,19 +8,8 @@ import subprocess
 import threading
 import time
 
-import private_dev
-import proc
-from harness import (
-    PATIENCE,
-    Case,
-    complete,
-    config,
-    crowd,
-    main,
-    parse_line,
-    service,
-    wait_for,
-)
+from lib import (PATIENCE, Case, complete, config, crowd, main, parse_line, private_dev, proc,
+                 service, wait_for)
 
 DAEMON_INFO = 3 << 3 | 6
 LOCAL3_INFO = 19 << 3 | 6

@@ -3,8 +3,8 @@
 import os
 import signal
 
-from controlled import Controlled
-from harness import SRC, main, needs, wait_for
+from lib import SRC, main, needs, wait_for
+from lib.control_socket import ControlCase
 
 RULES = os.path.join(SRC, "etc", "debian", "udsd.logcheck.ignore.server")
 # As a syslog daemon would write it, in the old form and in the new.
@@ -20,7 +20,7 @@ listener.accept()[0].sendall(b"one")
 
 
 @needs("grep")
-class Logcheck(Controlled):
+class Logcheck(ControlCase):
     def reported(self, sup):
         """The lines that logcheck would mail, without what a syslog daemon adds."""
         same_user = "they can signal each other"  # an ordinary user has no other

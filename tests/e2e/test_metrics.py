@@ -6,15 +6,15 @@ import re
 import signal
 
 
-import more
-from controlled import Controlled
-from harness import SRC, UDSCTL, USER, IS_ROOT, main, needs, service, wait_for
+from lib import IS_ROOT, SRC, UDSCTL, USER, main, needs, service, wait_for
+from lib.control_socket import ControlCase
+from lib.supervisor import kill_worker
 
 # Ends as it is told, at once or when there is no more input.
 ENDS = 'read how; case $how in kill) kill -9 $$;; term) kill $$;; *) exit "${how:-0}";; esac\n'
 
 
-class Counters(Controlled):
+class Counters(ControlCase):
     def end(self, path, word):
         """A connection whose handler ends so."""
         sock = self.connect(path)
@@ -78,7 +78,7 @@ class Counters(Controlled):
         sup.wait_events(2, "reject")
         self.assert_agree(sup)
         self.assertEqual(self.status("s")["peak"], 3)
-        more.kill_worker(sup)
+        kill_worker(sup)
         held.pop().close()
         sup.wait_events(7, "close")
         self.assert_agree(sup)
@@ -120,7 +120,7 @@ class Counters(Controlled):
         wait_for(lambda: self.status("s")["stderr-dropped"] > 0, 20, "dropped lines")
 
 
-class Metrics(Controlled):
+class Metrics(ControlCase):
     def values(self, text):
         """Metrics by name and labels; each family must be told of first."""
         values, family = {}, None

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Want of resources, which heals itself; clients that are gone before they are served."""
+"""Resources that are short for a while; clients that have disconnected before they are served."""
 import contextlib
 import errno
 import os
@@ -8,286 +8,14 @@ import shutil
 import socket
 import time
 
-from harness import (
-    IS_ROOT, SANITIZED, UDSD, UDSD_VFORK, Case, config, main, needs_root, read_to_end, service, wait_for,
-)
-from more import Faults, Who, as_user, cpu_seconds, is_gone, is_silent, kill_worker, visit
-
-SHARE = 0.02                            # of a CPU, while it lasts
-WATCH = 0.6                             # seconds for which it is measured
-BACK = 0.25 * (4 if SANITIZED else 1)   # seconds to normal service after it
-CLIENTS = 10
+from lib import IS_ROOT, main, read_to_end
+from lib.overload import CLIENTS, WATCH, OverloadCase
+from lib.proc import cpu_time
+from lib.users import Who, as_user
 
 
-class Base(Case):
-
-    def family(self, sup):
-        return [sup.pid, sup.log_pid(), *sup.workers("s")]
-
-    def check_kept(self, sup, fault, step, error):
-        """Clients come while something is wanting: a context. None is lost, there is one line,
-        and hardly any CPU is used."""
-        warm = len(sup.events("open"))
-        with fault:
-            socks = [self.connect(sup.socket) for _ in range(CLIENTS)]
-            for number, sock in enumerate(socks):
-                sock.sendall(b"%d" % number)
-            event = sup.wait_event("busy")
-            self.assertEqual((event["service"], event["step"], event["error"]),
-                             ("s", step, os.strerror(error)))
-            pids = self.family(sup)
-            before = cpu_seconds(pids)
-            time.sleep(WATCH)
-            self.assertLess(cpu_seconds(pids) - before, SHARE * WATCH)
-            self.assertTrue(all(map(is_silent, socks)), "nobody is lost or served")
-        started = time.monotonic()
-        self.assertEqual(self.receive(socks[0], 7), b"hello\r\n")
-        self.assertLess(time.monotonic() - started, BACK)
-        self.assertEqual(self.receive(socks[0], 1), b"0")
-        for number, sock in enumerate(socks[1:], 1):
-            self.assertEqual(self.receive(sock, 8), b"hello\r\n%d" % number)
-        self.assertLess(time.monotonic() - started, BACK + 1)
-        for sock in socks:
-            self.round_trip(sock)
-        sup.wait_events(CLIENTS + warm, "open")
-        self.assertEqual(len(sup.events("busy")), 1, "one line for a cause")
-        for verb in ("fail", "reject", "worker"):
-            self.assertEqual(sup.events(verb), [])
-
-
-class Shim(Base):
-    """Faults by a preloaded library."""
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.faults = Faults()
-        cls.addClassCleanup(cls.faults.remove)
-
-    def serve_with_faults(self, call=None, **values):
-        """Its children's calls can be made to fail only where libc makes them."""
-        self.PROGRAM = UDSD_VFORK if call == "syscall" else UDSD
-        if self.faults.why_not:
-            self.skipTest(self.faults.why_not)
-        text = service("s", socket=self.path("s.sock"), handler=[self.echo()], **values)
-        sup = self.udsd(config(text, log_level="debug") if values.get("log_level") else text,
-                        env=self.faults.environment())
-        if not self.faults.loaded():
-            self.skipTest("udsd is linked statically")
-        return sup
-
-    @contextlib.contextmanager
-    def fault(self, call, error):
-        self.faults.begin(call, error)
-        try:
-            yield
-            self.assertGreaterEqual(self.faults.hits(), 4, "it is tried every 100 ms")
-            self.assertLess(self.faults.hits(), 20, "it spins")
-        finally:
-            self.faults.end()
-
-    # the call, its errors, the step that is logged, whether a worker runs already
-    ROWS = [
-        ("accept4", [errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS], "accept", True),
-        ("clone", [errno.EAGAIN, errno.ENOMEM], "spawn", True),
-        ("syscall", [errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ETXTBSY],
-         "spawn", True),
-        ("fork", [errno.EAGAIN, errno.ENOMEM], "worker", False),
-        ("socketpair", [errno.EMFILE, errno.ENFILE, errno.ENOMEM], "worker", False),
-        ("memfd_create", [errno.EMFILE, errno.ENOMEM], "worker", False),
-    ]
-
-    def check_call(self, name):
-        for call, errors, step, warm in self.ROWS:
-            for error in errors if call == name else []:
-                with self.subTest(call=call, error=errno.errorcode[error]):
-                    sup = self.serve_with_faults(call)
-                    if warm:
-                        self.hello(sup.socket).close()
-                        sup.wait_event("close")
-                    self.check_kept(sup, self.fault(call, error), step, error)
-
-    def test_accept(self):
-        self.check_call("accept4")
-
-    def test_clone(self):
-        self.check_call("clone")
-
-    def test_the_child(self):
-        self.check_call("syscall")
-
-    def test_the_worker_cannot_be_forked(self):
-        self.check_call("fork")
-
-    def test_the_worker_cannot_have_a_channel(self):
-        self.check_call("socketpair")
-
-    def test_there_can_be_no_scoreboard(self):
-        self.check_call("memfd_create")
-
-    def test_the_worker_cannot_begin(self):
-        """A worker that ends at its beginning for want of something: the clients wait, and are
-        served soon after."""
-        for error in (errno.EMFILE, errno.ENOMEM):
-            with self.subTest(error=errno.errorcode[error]):
-                sup = self.serve_with_faults()
-                self.faults.begin("signalfd", error)
-                socks = [self.connect(sup.socket) for _ in range(CLIENTS)]
-                wait_for(lambda: self.faults.hits() > 0)
-                time.sleep(1)
-                self.faults.end()
-                started = time.monotonic()
-                self.assertEqual(self.receive(socks[0], 7), b"hello\r\n")
-                self.assertLess(time.monotonic() - started, BACK)
-                for sock in socks[1:]:
-                    self.assertEqual(self.receive(sock, 7), b"hello\r\n")
-
-    def test_the_listener_cannot_be_watched(self):
-        """After its worker was idle: clients wait, and the supervisor does not spin."""
-        for error in (errno.ENOMEM, errno.ENOSPC):
-            with self.subTest(error=errno.errorcode[error]):
-                sup = self.serve_with_faults(worker_idle="1ms")
-                sock = self.hello(sup.socket)
-                worker = sup.worker("s")
-                self.faults.begin("epoll_ctl", error)
-                sock.close()
-                wait_for(lambda worker=worker: is_gone(worker) and self.faults.hits() > 0)
-                waiting = self.connect(sup.socket)
-                before = cpu_seconds([sup.pid])
-                time.sleep(WATCH)
-                self.assertLess(cpu_seconds([sup.pid]) - before, SHARE * WATCH)
-                self.faults.end()
-                started = time.monotonic()
-                self.assertEqual(self.receive(waiting, 7), b"hello\r\n")
-                self.assertLess(time.monotonic() - started, BACK)
-
-    def test_the_peer_cannot_be_read(self):
-        """For want of memory for its groups; it could be asked again."""
-        sup = self.serve_with_faults(allow=["gid:%d" % os.getgid()])
-        other = self.hello(sup.socket)
-        self.faults.begin("getsockopt", errno.ENOMEM)
-        sock = self.connect(sup.socket)
-        sup.wait_event("busy", step="peer", error=os.strerror(errno.ENOMEM))
-        self.faults.end()
-        self.assertEqual(self.receive(sock, 7), b"hello\r\n")
-        self.assertEqual([event["conn"] for event in sup.wait_events(2, "open")], ["1", "2"])
-        self.round_trip(other)
-
-    def test_live_connections_go_on(self):
-        for call, error in (("accept4", errno.EMFILE), ("clone", errno.EAGAIN)):
-            with self.subTest(call=call):
-                sup = self.serve_with_faults(max_lifetime="1s")
-                kept = self.hello(sup.socket)
-                self.faults.begin(call, error)
-                waiting = self.connect(sup.socket)
-                sup.wait_event("busy")
-                self.round_trip(kept)
-                self.assert_end(kept)           # by its time
-                sup.wait_event("close", conn=1, reason="lifetime")
-                self.assertTrue(is_silent(waiting))
-                self.faults.end()
-                self.assertEqual(self.receive(waiting, 7), b"hello\r\n")
-
-    def test_one_line_in_ten_seconds(self):
-        sup = self.serve_with_faults()
-        self.hello(sup.socket).close()
-        self.faults.begin("accept4", errno.EMFILE)
-        waiting = self.connect(sup.socket)
-        started = time.monotonic()
-        accept = dict(step="accept", error=os.strerror(errno.EMFILE))
-        sup.wait_event("busy", **accept)
-        # other causes have lines of their own, and this one is not forgotten over them
-        for call, error, step in (("accept4", errno.ENOMEM, "accept"),
-                                  ("accept4", errno.ENFILE, "accept"),
-                                  ("accept4", errno.ENOBUFS, "accept")):
-            self.faults.begin(call, error)
-            sup.wait_event("busy", step=step, error=os.strerror(error))
-        self.faults.begin("accept4", errno.EMFILE)
-        sup.wait_events(2, "busy", 13, **accept)
-        took = time.monotonic() - started
-        self.assertGreater(took, 9.8)
-        self.assertLess(took, 11)
-        self.assertEqual(len(sup.events("busy")), 5)
-        self.faults.end()
-        self.assertEqual(self.receive(waiting, 7), b"hello\r\n")
-
-    def test_a_client_that_is_kept_and_leaves(self):
-        """Costs no process."""
-        for call, error in (("clone", errno.EAGAIN), ("syscall", errno.ETXTBSY)):
-            with self.subTest(call=call):
-                sup = self.serve_with_faults(call, log_level="debug")
-                self.hello(sup.socket).close()
-                self.faults.begin(call, error)
-                leaver = self.connect(sup.socket)
-                sup.wait_event("busy")
-                leaver.close()
-                sup.wait_event("gone", peer_pid=os.getpid())
-                self.faults.end()
-                self.hello(sup.socket)
-                self.assertEqual(len(sup.wait_events(2, "open")), 2)
-
-    def test_a_client_that_is_kept_when_udsd_stops(self):
-        sup = self.serve_with_faults(log_level="debug")
-        self.hello(sup.socket).close()
-        self.faults.begin("clone", errno.EAGAIN)
-        kept, queued = self.connect(sup.socket), self.connect(sup.socket)
-        for sock in (kept, queued):
-            sock.sendall(b"unread")
-        sup.wait_event("busy")
-        started = time.monotonic()
-        self.assertEqual(sup.stop(), 0)
-        self.assertLess(time.monotonic() - started, 1.5)
-        for sock in (kept, queued):
-            self.assert_end(sock)
-        self.assertEqual(len(sup.events("open")), 1)
-
-    def test_a_kept_client_counts_once(self):
-        """The limits are as they were after it has been kept, served, and gone."""
-        rows = [dict(max_connections=1), dict(max_connections_per_user=1),
-                dict(max_connections=1, overflow="reject")]
-        for options in rows:
-            with self.subTest(**options):
-                sup = self.serve_with_faults(**options)
-                self.hello(sup.socket).close()
-                sup.wait_event("close")
-                self.faults.begin("clone", errno.EAGAIN)
-                kept = self.connect(sup.socket)
-                sup.wait_event("busy")
-                self.faults.end()
-                self.assertEqual(self.receive(kept, 7), b"hello\r\n")
-                kept.close()
-                sup.wait_events(2, "close")
-                for number in range(3):
-                    self.assertEqual(self.talk(sup.socket, b"x"), b"hello\r\nx")
-                    sup.wait_events(3 + number, "close")
-                self.faults.begin("clone", errno.EAGAIN)
-                leaver = self.connect(sup.socket)
-                wait_for(lambda: self.faults.hits() > 0)
-                leaver.close()
-                self.faults.end()
-                wait_for(lambda sup=sup: visit(sup.socket) == b"hello\r\n", 3)
-
-    @needs_root  # whoever is the handler's user needs no process to send its signal
-    def test_a_time_that_is_up_while_nothing_can_be_forked(self):
-        """A handler that outlived its worker is ended as soon as that is possible."""
-        for grace in ("300ms", "0", "10s"):
-            with self.subTest(grace=grace):
-                sup = self.serve_with_faults(max_lifetime="700ms", kill_grace=grace)
-                sock = self.hello(sup.socket)
-                pid = int(sup.wait_event("open")["pid"])
-                kill_worker(sup)
-                self.faults.begin("fork", errno.EAGAIN)
-                started = time.monotonic()
-                while time.monotonic() - started < 1.5:
-                    self.round_trip(sock)
-                    time.sleep(0.05)
-                self.faults.end()
-                wait_for(lambda pid=pid: is_gone(pid), 1, "the handler to be ended")
-                self.assertEqual(sup.wait_event("close", conn=1)["reason"], "lifetime")
-
-
-class Real(Base):
-    """Faults that the kernel makes."""
+class Limits(OverloadCase):
+    """Calls that fail by themselves."""
 
     # a user of its own: NPROC counts all processes that a user has
     WORKER = Who(61357, 61357) if IS_ROOT else None
@@ -327,7 +55,7 @@ class Real(Base):
             started = time.monotonic()
             while time.monotonic() - started < WATCH:
                 time.sleep(0.05)
-                self.assertLess(cpu_seconds([worker]), 0.1, "it spins")
+                self.assertLess(cpu_time([worker]), 0.1, "it spins")
         for sock in [*socks, kept]:
             if sock is not kept:
                 self.assertEqual(self.receive(sock, 7), b"hello\r\n")
@@ -349,7 +77,7 @@ class Real(Base):
         self.check_kept(sup, open(handler, "r+b"), "spawn", errno.ETXTBSY)
 
 
-class Gone(Base):
+class Gone(OverloadCase):
 
     def test_who_has_left_costs_no_process(self):
         # what ten clients do while the only place is taken, how many of them are served

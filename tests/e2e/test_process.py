@@ -5,20 +5,8 @@ import signal
 import threading
 import time
 
-import proc
-from harness import (
-    IS_ROOT,
-    USER,
-    Case,
-    config,
-    crowd,
-    main,
-    needs,
-    needs_root,
-    read_to_end,
-    service,
-    wait_for,
-)
+from lib import (IS_ROOT, USER, Case, config, crowd, main, needs, needs_root, proc, read_to_end,
+                 service, wait_for)
 
 # Answers each line on standard output, and tells of it on standard error.
 LINES = 'while read line; do echo "err $line" >&2; echo "out $line"; done\n'

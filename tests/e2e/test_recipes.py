@@ -5,10 +5,10 @@ import pwd
 import socket
 import subprocess
 
-import proc
-from harness import IS_ROOT, PYTHON, USER, main, needs, service
-from more import Who, as_user, visit
-from recipes import RecipeCase
+from lib import IS_ROOT, PYTHON, USER, main, needs, proc
+from lib.clients import visit
+from lib.manual_recipes import RecipeCase
+from lib.users import Who, as_user
 
 STAFF = 50  # Debian's number of the group
 STRANGER = 4321

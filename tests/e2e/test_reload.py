@@ -5,16 +5,15 @@ import signal
 import socket
 import time
 
-import more
-import proc
-from harness import USER, config, main, needs_root, wait_for
-from steer import Steered, identity
+from lib import USER, clients, config, main, needs_root, proc, wait_for
+from lib.orders import OrderCase, identity
+from lib.users import Child, Who
 
 SELF = "uid:%d" % os.geteuid()
 SEQPACKET = socket.SOCK_SEQPACKET
 
 
-class Change(Steered):
+class Change(OrderCase):
     def test_an_unchanged_service_is_not_touched(self):
         sup = self.udsd(self.section("a") + self.section("b"))
         sock, path = self.greeted(self.path("a.sock")), self.path("a.sock")
@@ -150,7 +149,7 @@ class Change(Steered):
         self.assertLess(time.monotonic() - started, retry * 0.8)
 
 
-class InPlace(Steered):
+class InPlace(OrderCase):
     def change(self, sup, **values):
         """Reloads with another socket; it must stay the same socket and worker."""
         before = identity(sup.socket), sup.workers("s")
@@ -205,7 +204,7 @@ class InPlace(Steered):
                   {"socket_group": "root", "socket_mode": "0660"})
         sup = self.udsd(self.section("s", **values[0]))
         over = self.path("over")
-        spies = [more.Child(more.Who(2, 1), self.knock, sup.socket, over)]
+        spies = [Child(Who(2, 1), self.knock, sup.socket, over)]
         try:
             for number in range(60):
                 self.reload(sup, self.section("s", **values[(number + 1) % 2]))
@@ -224,7 +223,7 @@ class InPlace(Steered):
         return tries
 
 
-class Set(Steered):
+class Set(OrderCase):
     """Services come, go, and change places."""
 
     def test_an_added_one(self):
@@ -298,7 +297,7 @@ class Set(Steered):
         self.reload(sup, self.section("s", max_connections=1))
         queued = self.connect(sup.socket)
         self.round_trip(held)
-        self.assertTrue(more.is_silent(queued), "the old handler counts")
+        self.assertTrue(clients.is_silent(queued), "the old handler counts")
         held.close()
         self.assertEqual(self.receive(queued, 4), b"one\n")
         self.assertEqual(sup.wait_events(2, "open")[1]["conn"], "2")
@@ -311,7 +310,7 @@ class Set(Steered):
         self.reload(sup, self.section("new", socket=path, max_connections=2))
         self.assertEqual(identity(path), before)
         self.round_trip(held[0])
-        self.assertTrue(more.is_silent(queued), "the old handlers count")
+        self.assertTrue(clients.is_silent(queued), "the old handlers count")
         held.pop().close()
         self.assertEqual(self.receive(queued, 4), b"one\n")
         self.round_trip(held[0])

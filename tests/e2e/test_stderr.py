@@ -6,10 +6,8 @@ import socket
 import stat
 import time
 
-import proc
-from harness import (
-    PATIENCE, SANITIZED, USER, Case, crowd, main, needs, needs_root, parse_line, wait_for,
-)
+from lib import (PATIENCE, SANITIZED, USER, Case, crowd, main, needs, needs_root, parse_line,
+                 proc, wait_for)
 
 LINE_MAX = 960
 SAY = 'eval "$(cat)"'  # does what the client says

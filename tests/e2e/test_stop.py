@@ -7,8 +7,7 @@ import socket
 import subprocess
 import time
 
-import proc
-from harness import PATIENCE, Case, complete, config, main, service, wait_for
+from lib import PATIENCE, Case, complete, config, main, proc, service, wait_for
 
 STUBBORN = "trap '' TERM; echo ready; while :; do sleep 0.1; done"
 PATIENT = "echo ready; cat; echo finished"

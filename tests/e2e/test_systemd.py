@@ -7,15 +7,14 @@ import signal
 import socket
 import time
 
-import proc
-from harness import REFUSED, SRC, complete, main, needs, wait_for
-from managed import DGRAM, SEQPACKET, STREAM, Managed, identity, now_usec
+from lib import REFUSED, SRC, complete, main, needs, proc, wait_for
+from lib.fake_systemd import DGRAM, SEQPACKET, STREAM, SystemdCase, identity, now_usec
 
 SERVED = 69
 UNWANTED = "no service wants this descriptor: closed"
 
 
-class Notify(Managed):
+class Notify(SystemdCase):
     def test_ready_at_a_path_or_an_abstract_name(self):
         for path in (self.path("n"), "@" + self.path("n")):
             with self.subTest(path=path):
@@ -129,7 +128,7 @@ class Notify(Managed):
         self.assertEqual(list(filter(inherited.match, keys)), [])
 
 
-class Handed(Managed):
+class Handed(SystemdCase):
     """LISTEN_FDS."""
 
     def assert_foreign(self, sup, path, before):

@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 
-from harness import PATIENCE, UDSC, Case, main, read_to_end
+from lib import PATIENCE, UDSC, Case, main, read_to_end
 
 SEQPACKET = socket.SOCK_SEQPACKET
 USAGE = 64

@@ -12,15 +12,15 @@ import struct
 import subprocess
 import termios
 
-from controlled import Controlled
-from harness import SRC, UDSCTL, main, needs, needs_root, service, wait_for
-from more import kill_worker
+from lib import SRC, UDSCTL, main, needs, needs_root, service, wait_for
+from lib.control_socket import ControlCase
+from lib.supervisor import kill_worker
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
 STUBBORN = "trap '' TERM\necho one\ncat\n"
 
 
-class Shown(Controlled):
+class Shown(ControlCase):
     def states(self):
         return {row["service"]: row["state"] for row in json.loads(
             self.ctl("--json", "status"))["services"]}
@@ -138,7 +138,7 @@ class Shown(Controlled):
         self.assertIsInstance(row["uptime"], float)
 
 
-class Steering(Controlled):
+class Steering(ControlCase):
     def test_kill(self):
         sup = self.serve_controlled(self.section("s"))
         socks = [self.greeted(sup.socket) for _ in range(3)]
@@ -278,7 +278,7 @@ class Steering(Controlled):
         self.assertIn(b"reload: udsd is stopping", run.stderr.read())
 
 
-class Status(Controlled):
+class Status(ControlCase):
     """Exit statuses and complaints."""
 
     def test_nobody_is_there(self):
@@ -329,7 +329,7 @@ class Status(Controlled):
             self.assertRegex(run.stderr.read(), b"ended before it had answered|reset")
 
 
-class Top(Controlled):
+class Top(ControlCase):
     def screen(self, *keys):
         """Runs top in a terminal: what it prints until it has seen each key; its status."""
         wait, go = os.pipe()
@@ -389,7 +389,7 @@ class Top(Controlled):
         os.close(master)
 
 
-class Completion(Controlled):
+class Completion(ControlCase):
     def complete(self, *words):
         """What bash would offer for the last word."""
         script = ('source "$1"; shift; compopt() { :; }; COMP_WORDS=("$@"); '

@@ -6,19 +6,16 @@ import resource
 import signal
 import socket
 import struct
-import time
 
-import more
-import proc
-from harness import config, main, wait_for
-from steer import Steered, identity, sockets_of
+from lib import clients, config, main, proc, wait_for
+from lib.orders import OrderCase, identity, sockets_of
 
 SEQPACKET = socket.SOCK_SEQPACKET
 # Answers each line on standard output, and tells of it on standard error.
 LINES = 'while read line; do echo "err $line" >&2; echo "out $line"; done\n'
 
 
-class Upgrade(Steered):
+class Upgrade(OrderCase):
     def is_locked(self, path):
         with open(path, "rb+") as file:
             asked = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
@@ -90,7 +87,7 @@ class Kept(Upgrade):
             self.upgrade(sup)
             for sock in held:
                 self.round_trip(sock)
-            self.assertTrue(all(map(more.is_silent, queued)))
+            self.assertTrue(all(map(clients.is_silent, queued)))
         for sock in queued:
             held.pop(0).close()
             self.assertEqual(self.receive(sock, 4), b"one\n")
@@ -207,7 +204,7 @@ class Orphans(Upgrade):
         """It counts against the limit, and when it ends that is logged."""
         queued = self.connect(self.sup.socket)
         self.round_trip(held)
-        self.assertTrue(more.is_silent(queued))
+        self.assertTrue(clients.is_silent(queued))
         held.close()
         self.sup.wait_event("close", conn=1, status="exit:0")
         self.assertEqual(self.receive(queued, 4), b"one\n")

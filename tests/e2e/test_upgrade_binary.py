@@ -7,14 +7,13 @@ import signal
 import struct
 import time
 
-import proc
-from harness import UDSD, complete, config, main, wait_for
-from steer import Steered, identity, sockets_of
+from lib import UDSD, complete, config, main, proc, wait_for
+from lib.orders import OrderCase, identity, sockets_of
 
 HUP, TERM, USR2 = signal.SIGHUP, signal.SIGTERM, signal.SIGUSR2
 
 
-class Upgrade(Steered):
+class Upgrade(OrderCase):
     def setUp(self):
         super().setUp()
         self.binary = self.path("udsd-copy")

@@ -6,7 +6,7 @@
  */
 #include "access.h"
 
-#include "cases.h"
+#include "lib/cases.h"
 
 #include <grp.h>
 #include <pwd.h>

@@ -6,7 +6,7 @@
  */
 #include "account.h"
 
-#include "cases.h"
+#include "lib/cases.h"
 
 #include <errno.h>
 #include <grp.h>

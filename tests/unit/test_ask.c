@@ -3,7 +3,7 @@
  */
 #include "ask.h"
 
-#include "cases.h"
+#include "lib/cases.h"
 #include "display.h"
 
 #include <stdio.h>

@@ -3,10 +3,10 @@
  */
 #include "config.h"
 
-#include "cases.h"
+#include "lib/cases.h"
 #include "clock.h"
-#include "places.h"
-#include "scratch.h"
+#include "lib/places.h"
+#include "lib/scratch.h"
 
 #include <errno.h>
 #include <sys/wait.h>

@@ -4,7 +4,7 @@
  */
 #include "cmdline.h"
 
-#include "cases.h"
+#include "lib/cases.h"
 #include "config.h"
 
 #include <limits.h>

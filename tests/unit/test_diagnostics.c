@@ -3,7 +3,7 @@
  */
 #include "diagnostics.h"
 
-#include "cases.h"
+#include "lib/cases.h"
 
 static void test_lines(void **state)
 {

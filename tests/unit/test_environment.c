@@ -3,8 +3,8 @@
  */
 #include "environment.h"
 
-#include "alice.h"
-#include "cases.h"
+#include "lib/alice.h"
+#include "lib/cases.h"
 
 #include <stddef.h>
 #include <stdio.h>

@@ -3,9 +3,9 @@
  */
 #include "log.h"
 
-#include "capture.h"
-#include "cases.h"
-#include "hostile.h"
+#include "lib/capture.h"
+#include "lib/cases.h"
+#include "lib/hostile.h"
 
 #include <stdio.h>
 

@@ -3,10 +3,10 @@
  */
 #include "handler.h"
 
-#include "alice.h"
-#include "cases.h"
+#include "lib/alice.h"
+#include "lib/cases.h"
 #include "clock.h"
-#include "scratch.h"
+#include "lib/scratch.h"
 
 #include <errno.h>
 #include <fcntl.h>

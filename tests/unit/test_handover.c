@@ -3,8 +3,8 @@
  */
 #include "handover.h"
 
-#include "cases.h"
-#include "scratch.h"
+#include "lib/cases.h"
+#include "lib/scratch.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>

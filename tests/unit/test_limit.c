@@ -3,7 +3,7 @@
  */
 #include "limit.h"
 
-#include "cases.h"
+#include "lib/cases.h"
 #include "clock.h"
 
 #include <malloc.h>

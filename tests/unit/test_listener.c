@@ -4,8 +4,8 @@
  */
 #include "listener.h"
 
-#include "cases.h"
-#include "scratch.h"
+#include "lib/cases.h"
+#include "lib/scratch.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -4,11 +4,11 @@
  */
 #include "loader.h"
 
-#include "cases.h"
-#include "scratch.h"
+#include "lib/cases.h"
+#include "lib/scratch.h"
 #include "service.h"
+#include "lib/show.h"
 #include "options.h"
-#include "show.h"
 
 #include <signal.h>
 #include <stdalign.h>

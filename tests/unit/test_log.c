@@ -4,9 +4,9 @@
  */
 #include "log.h"
 
-#include "capture.h"
-#include "cases.h"
-#include "hostile.h"
+#include "lib/capture.h"
+#include "lib/cases.h"
+#include "lib/hostile.h"
 
 #include <errno.h>
 #include <signal.h>

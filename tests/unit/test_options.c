@@ -4,8 +4,8 @@
  */
 #include "options.h"
 
-#include "cases.h"
-#include "show.h"
+#include "lib/cases.h"
+#include "lib/show.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,10 +3,10 @@
  */
 #include "parse.h"
 
-#include "cases.h"
+#include "lib/cases.h"
 #include "config.h"
-#include "places.h"
-#include "scratch.h"
+#include "lib/places.h"
+#include "lib/scratch.h"
 
 #include <errno.h>
 

@@ -4,7 +4,7 @@
  */
 #include "peer.h"
 
-#include "cases.h"
+#include "lib/cases.h"
 #include "clock.h"
 #include "hurry.h"
 

@@ -3,8 +3,8 @@
  */
 #include "relay.h"
 
-#include "capture.h"
-#include "cases.h"
+#include "lib/capture.h"
+#include "lib/cases.h"
 #include "clock.h"
 
 #include <errno.h>

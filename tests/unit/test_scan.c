@@ -3,8 +3,8 @@
  */
 #include "scan.h"
 
-#include "cases.h"
-#include "places.h"
+#include "lib/cases.h"
+#include "lib/places.h"
 
 #include <stdlib.h>
 

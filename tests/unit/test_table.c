@@ -3,7 +3,7 @@
  */
 #include "table.h"
 
-#include "cases.h"
+#include "lib/cases.h"
 
 #include <stdlib.h>
 #include <unistd.h>

@@ -3,7 +3,7 @@
  */
 #include "value.h"
 
-#include "cases.h"
+#include "lib/cases.h"
 #include "clock.h"
 
 #include <syslog.h>
