@@ -4,7 +4,7 @@
  */
 #include "log.h"
 
-#include "../unit/hostile.h"
+#include "../unit/lib/hostile.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -6,7 +6,7 @@
 
 #include "log.h"
 
-#include "../unit/hostile.h"
+#include "../unit/lib/hostile.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
