@@ -29,16 +29,16 @@ help:
 tidy_runs = $(addprefix tidy/,$(c_sources))
 lint: cppcheck $(tidy_runs)
 .PHONY: cppcheck $(tidy_runs)
-cppcheck: build.h
+cppcheck: build.h directories.h
 	cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr \
 		--enable=warning,performance,portability --suppress=missingIncludeSystem --suppress=varFuncNullUB \
 		'--suppress=nullPointerRedundantCheck:*tests/unit/*' \
-		--include=build.h $(filter-out -include build.h,$(AM_CPPFLAGS)) \
+		--include=build.h -I. $(filter-out -include build.h,$(AM_CPPFLAGS)) \
 		$(addprefix $(srcdir)/,$(c_sources))
-$(tidy_runs): tidy/%: build.h
+$(tidy_runs): tidy/%: build.h directories.h
 	@clang-tidy --quiet $(abs_top_srcdir)/$* -- -std=gnu17 \
 		-include $(abs_top_builddir)/build.h $(filter-out -include build.h,$(AM_CPPFLAGS)) \
-		-I$(abs_top_srcdir)/src $(CONFUSE_CFLAGS)
+		-I$(abs_top_builddir) -I$(abs_top_srcdir)/src $(CONFUSE_CFLAGS)
 
 format:
 	$(in_srcdir) clang-format -i $(c_files)

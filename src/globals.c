@@ -4,6 +4,7 @@
 #include "globals.h"
 
 #include "clock.h"
+#include "defaults.h"
 #include "log.h"
 #include "value.h"
 #include "service.h"
@@ -67,6 +68,20 @@ static const struct {
 	{"control-socket", set_control_socket}, {"control-mode", set_control_mode},
 };
 
+/* An ordinary user whom nobody has logged in has no directory for the pid file and the control socket. */
+static void warn_of_nowhere(const struct config *c, const struct section *top, size_t i,
+			    struct faults *faults)
+{
+	bool none = (globals[i].set == set_pid_file && *c->pid_file == '\0') ||
+		    (globals[i].set == set_control_socket && *c->control.socket == '\0');
+
+	if (none)
+		fault_warn(faults, top->source->path, 0,
+			   "%s: none, because XDG_RUNTIME_DIR is not set: set it, or say "
+			   "where (\"\" for none)",
+			   globals[i].name);
+}
+
 static void apply(struct config *c, const struct section *top, size_t i,
 		  struct faults *faults)
 {
@@ -74,8 +89,10 @@ static void apply(struct config *c, const struct section *top, size_t i,
 	size_t n;
 	unsigned line = section_texts(top, globals[i].name, &texts, &n, faults);
 
-	if (line == 0)
+	if (line == 0) {
+		warn_of_nowhere(c, top, i, faults);
 		return;
+	}
 	text = n > 0 ? texts[0] : "";
 	error = globals[i].set(c, text);
 	if (error != NULL)
@@ -108,12 +125,12 @@ int globals_init(struct config *c)
 	c->log_level = LOG_INFO;
 	c->syslog_facility = LOG_DAEMON;
 	c->stop_timeout = 10 * NSEC_PER_SEC;
-	c->pid_file = strdup(RUNSTATEDIR "/udsd/udsd.pid");
+	c->pid_file = strdup(defaults_pid_file());
 	c->control = (struct service){
 		.name = strdup(CONTROL_NAME),
 		.enabled = true,
 		.type = SOCK_STREAM,
-		.socket = strdup(RUNSTATEDIR "/udsd/control.sock"),
+		.socket = strdup(defaults_control_socket()),
 		.socket_owner = (uid_t)-1,
 		.socket_group = (gid_t)-1,
 		.socket_mode = 0600,

@@ -1,6 +1,8 @@
 /*
  * main.c: options, standard descriptors, -t, and becoming a daemon.
  */
+#include "cmdpath.h"
+#include "defaults.h"
 #include "handover.h"
 #include "loader.h"
 #include "log.h"
@@ -40,7 +42,7 @@ static const char help_text[] =
 	"connection as its standard input and output. With SOCKET and HANDLER it serves one\n"
 	"socket in the foreground, without a config file.\n"
 	"\n"
-	"  -c, --config=FILE        config file (" SYSCONFDIR "/udsd.conf)\n"
+	"  -c, --config=FILE        config file (%s)\n"
 	"  -f, --foreground         do not become a daemon; log to standard error\n"
 	"  -s, --syslog             with -f: log to syslog all the same\n"
 	"  -t, --test               check the config, print a line for each service, exit\n"
@@ -53,7 +55,7 @@ static const char help_text[] =
 	"Exit status: 0 stopped; 64 usage; 69 a socket is served by somebody else, or udsd runs\n"
 	"already; 71 the system refused something at the start; 78 the config is refused.\n"
 	"\n"
-	"Try: udsd /tmp/upper.sock /usr/bin/tr a-z A-Z\n"
+	"Try: udsd /tmp/upper.sock tr a-z A-Z\n"
 	"and: udsc /tmp/upper.sock hello\n";
 
 struct arguments {
@@ -113,12 +115,13 @@ static void take_argument(struct arguments *a, int c)
 		add_option(a, optarg);
 		break;
 	case 'h':
-		printf("%s%s", usage_text, help_text);
+		fputs(usage_text, stdout);
+		printf(help_text, defaults_config());
 		exit(fflush(stdout) == 0 ? 0 : EX_OSERR);
 	case 'V':
-		printf("udsd " PACKAGE_VERSION "\nconfig: " SYSCONFDIR "/udsd.conf\n"
-		       "run-time directory: " RUNSTATEDIR "/udsd\nbuild: " BUILD_OPTIONS
-		       "\n");
+		printf("udsd " PACKAGE_VERSION "\nconfig: %s\nrun-time directory: %s\n"
+		       "build: " BUILD_OPTIONS "\n",
+		       defaults_config(), defaults_directory());
 		exit(fflush(stdout) == 0 ? 0 : EX_OSERR);
 	default:
 		fputs(usage_text, stderr);
@@ -160,7 +163,9 @@ static void parse_arguments(struct arguments *a, int argc, char **argv)
 	if (a->syslog && !a->foreground && a->source.command == NULL)
 		usage("-s goes with -f", NULL);
 	if (a->source.path == NULL)
-		a->source.path = SYSCONFDIR "/udsd.conf";
+		a->source.path = defaults_config();
+	if (*a->source.path == '\0' && a->source.command == NULL)
+		usage("no config: -c names it, or HOME is to be set", NULL);
 }
 
 /* Descriptors 0 to 2 are open, so that nothing of ours becomes one of them; others are closed,
@@ -310,27 +315,15 @@ static int become_daemon(void)
 	return fd[1];
 }
 
-/* A path as the user meant it: relative to where we are now. Lives as long as the process. */
-static char *absolute(char *path)
-{
-	char dir[PATH_MAX], *whole;
-
-	if (*path == '/' || *path == '@' || getcwd(dir, sizeof(dir)) == NULL)
-		return path;
-	return asprintf(&whole, "%s/%s", dir, path) < 0 ? path : whole;
-}
-
 /* The supervisor leaves this directory, and reads all of it again at a reload. */
 static void make_absolute(struct load_source *s)
 {
-	s->path = absolute((char *)(uintptr_t)s->path);
-	for (int i = 0; s->command != NULL && i < 2; i++) {
-		char *given = s->command[i];
-
-		s->command[i] = absolute(given);
-		if (s->command[i] != given)
-			free(given);
-	}
+	s->path = cmdpath_absolute((char *)(uintptr_t)s->path);
+	if (s->command == NULL || cmdpath_resolve(s->command) == 0)
+		return;
+	fprintf(stderr, "udsd: handler %s: %s\n", s->command[1],
+		errno == ENOENT ? "not found in PATH" : strerror(errno));
+	exit(EX_CONFIG);
 }
 
 /* How to execute the binary that is installed at our place in our stead: the same arguments, but we

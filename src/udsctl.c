@@ -5,6 +5,7 @@
  * command that the supervisor knows is sent as it was typed.
  */
 #include "ask.h"
+#include "defaults.h"
 #include "display.h"
 #include "top.h"
 
@@ -37,8 +38,7 @@ static const char help_text[] =
 	"  metrics                  in Prometheus's text format\n"
 	"  top                      a live table; q quits\n"
 	"\n"
-	"  -s, --socket=SOCKET      the control socket (" RUNSTATEDIR
-	"/udsd/control.sock)\n"
+	"  -s, --socket=SOCKET      the control socket (%s)\n"
 	"  -j, --json               status and list as JSON\n"
 	"  -h, --help               this text\n"
 	"  -V, --version            version\n"
@@ -238,7 +238,7 @@ int main(int argc, char **argv)
 					      {"help", no_argument, NULL, 'h'},
 					      {"version", no_argument, NULL, 'V'},
 					      {0}};
-	struct options o = {.socket = RUNSTATEDIR "/udsd/control.sock"};
+	struct options o = {.socket = defaults_supervisor()};
 
 	for (int c; (c = getopt_long(argc, argv, "s:jhV", longs, NULL)) != -1;) {
 		if (c == 's') {
@@ -246,7 +246,8 @@ int main(int argc, char **argv)
 		} else if (c == 'j') {
 			o.json = true;
 		} else if (c == 'h') {
-			printf("%s%s", usage_text, help_text);
+			fputs(usage_text, stdout);
+			printf(help_text, defaults_supervisor());
 			return fflush(stdout) == 0 ? 0 : 1;
 		} else if (c == 'V') {
 			puts("udsctl " PACKAGE_VERSION);

@@ -176,7 +176,7 @@ class Bare(Case):
 
     def test_relative_paths_are_those_of_its_start(self):
         self.echo()
-        sup = self.start(["./s.sock", "echo"], cwd=self.dir)
+        sup = self.start(["./s.sock", "./echo"], cwd=self.dir)
         sup.sockets.append(self.path("s.sock"))
         sup.wait_event("listen", socket=self.dir + "/./s.sock")
         for number, event in ((signal.SIGHUP, "reload"), (signal.SIGUSR2, "upgrade")):

@@ -188,8 +188,7 @@ static void test_globals(void **state)
 		int64_t stop;
 		const char *pid_file; /* NULL: not looked at */
 	} rows[] = {
-		{" ", LOG_INFO, LOG_DAEMON, 10 * NSEC_PER_SEC,
-		 RUNSTATEDIR "/udsd/udsd.pid"},
+		{" ", LOG_INFO, LOG_DAEMON, 10 * NSEC_PER_SEC, NULL},
 		{"log-level = debug", LOG_DEBUG, LOG_DAEMON, 10 * NSEC_PER_SEC, NULL},
 		{"syslog-facility = local7", LOG_INFO, LOG_LOCAL7, 10 * NSEC_PER_SEC,
 		 NULL},
