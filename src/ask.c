@@ -1,10 +1,12 @@
 /*
- * ask.c: connects, asks, reads to the end.
+ * ask.c: connects, asks, reads to the end, and takes an answer apart.
  */
 #include "ask.h"
 
 #include "clock.h"
 #include "log.h"
+#include "protocol.h"
+#include "unixsock.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -12,12 +14,11 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define ANSWER_MAX (64 * 1024 * 1024)
 
-static struct answer fail(enum verdict verdict, const char *what, const char *why)
+static struct answer ask_failed(enum verdict verdict, const char *what, const char *why)
 {
 	struct answer a = {.verdict = verdict};
 
@@ -27,64 +28,46 @@ static struct answer fail(enum verdict verdict, const char *what, const char *wh
 	return a;
 }
 
-static int dial(const char *path, int seconds)
+static int ask_connect(const char *path, int seconds)
 {
 	const struct timeval time = {.tv_sec = seconds};
-	struct sockaddr_un sun = {.sun_family = AF_UNIX};
-	size_t len = strlen(path);
-	int fd;
+	struct sockaddr_un address;
+	socklen_t len = unixsock_address(path, &address);
+	int fd = len > 0 ? socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) : -1;
 
-	if (len == 0 || len >= sizeof(sun.sun_path)) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	memcpy(sun.sun_path, path, len);
-	if (*path == '@')
-		sun.sun_path[0] = '\0';
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -1;
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof(time));
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &time, sizeof(time));
-	len += offsetof(struct sockaddr_un, sun_path) + (*path != '@');
-	if (connect(fd, (struct sockaddr *)&sun, (socklen_t)len) == 0)
+	if (connect(fd, (struct sockaddr *)&address, len) == 0)
 		return fd;
 	close(fd);
 	return -1;
 }
 
-/* Adds a line to what will be shown on a terminal: without what is no text, whoever wrote it. */
-static void put_clean(FILE *out, const char *line, size_t len)
+/* An answer may be shown on a terminal: escapes what is no text, whoever wrote it. */
+static char *ask_clean(const char *text)
 {
-	char *clean = malloc(4 * len + 1);
+	char *clean = malloc(4 * strlen(text) + 1), *to = clean;
 
-	if (clean != NULL)
-		fwrite(clean, 1, log_escape(clean, 4 * len, line, len, 0), out);
-	free(clean);
-}
+	while (clean != NULL && *text != '\0') {
+		size_t len = strcspn(text, "\n");
 
-static char *make_clean(char *text, size_t size)
-{
-	char *clean = NULL, *at = text;
-	FILE *out = open_memstream(&clean, &size);
-
-	while (out != NULL && *at != '\0') {
-		size_t len = strcspn(at, "\n");
-
-		put_clean(out, at, len);
-		at += len;
-		if (*at == '\n')
-			fputc(*at++, out);
+		to += log_escape(to, 4 * len, text, len, 0);
+		text += len;
+		if (*text == '\n')
+			*to++ = *text++;
 	}
-	free(text);
-	return out != NULL && fclose(out) == 0 ? clean : NULL;
+	if (clean != NULL)
+		*to = '\0';
+	return clean;
 }
 
 /* All that comes within the time, terminated and clean; NULL and errno. */
-static char *read_all(int fd, int seconds)
+static char *ask_read(int fd, int seconds)
 {
 	int64_t until = clock_now() + seconds * NSEC_PER_SEC;
-	char *text = NULL, part[16384];
+	char *text = NULL, *clean = NULL, part[16384];
 	size_t size = 0;
 	FILE *out = open_memstream(&text, &size);
 	ssize_t n = 1;
@@ -100,19 +83,19 @@ static char *read_all(int fd, int seconds)
 	if (n > 0)
 		errno = size < ANSWER_MAX ? EAGAIN : EMSGSIZE;
 	if (out != NULL && fclose(out) == 0 && n == 0)
-		return make_clean(text, size);
+		clean = ask_clean(text);
 	free(text);
-	return NULL;
+	return clean;
 }
 
-static struct answer judge(const char *socket, char *text)
+static struct answer ask_judge(const char *socket, char *text)
 {
 	static const struct {
 		const char *head;
 		enum verdict verdict;
-	} heads[] = {{"ok\n", ANSWER_OK},
-		     {"refused\n", ANSWER_REFUSED},
-		     {"error ", ANSWER_ERROR}};
+	} heads[] = {{ANSWER_OK, VERDICT_OK},
+		     {ANSWER_REFUSED, VERDICT_REFUSED},
+		     {ANSWER_ERROR, VERDICT_ERROR}};
 	struct answer none;
 
 	for (size_t i = 0; i < sizeof(heads) / sizeof(*heads); i++) {
@@ -121,37 +104,39 @@ static struct answer judge(const char *socket, char *text)
 		if (strncmp(text, heads[i].head, len) == 0)
 			return (struct answer){heads[i].verdict, text + len, text};
 	}
-	none = fail(ANSWER_NONE, socket, "it ended before it had answered");
+	none = ask_failed(VERDICT_NO_ANSWER, socket, "it ended before it had answered");
 	free(text);
 	return none;
 }
 
 struct answer ask(const char *socket, int seconds, const char *const *words)
 {
-	char request[256] = "", *text;
-	int fd = dial(socket, seconds);
+	char request[REQUEST_BYTES] = "", *text;
+	int fd = ask_connect(socket, seconds);
 	size_t len = 0;
 	ssize_t n;
 
 	if (fd < 0)
-		return fail(errno == ENOENT || errno == ECONNREFUSED ? ANSWER_NOBODY
-								     : ANSWER_NONE,
-			    socket, strerror(errno));
+		return ask_failed(errno == ENOENT || errno == ECONNREFUSED
+					  ? VERDICT_UNREACHABLE
+					  : VERDICT_NO_ANSWER,
+				  socket, strerror(errno));
 	for (; *words != NULL && len < sizeof(request); words++)
 		len += (size_t)snprintf(request + len, sizeof(request) - len, "%s%c",
 					*words, words[1] != NULL ? ' ' : '\n');
 	if (len >= sizeof(request)) {
 		close(fd);
-		return fail(ANSWER_ERROR, "request", "it is too long");
+		return ask_failed(VERDICT_ERROR, "request", "it is too long");
 	}
-	/* one that is turned away may be answered before it has asked */
+	/* a client that is rejected may be answered before it has asked */
 	n = send(fd, request, len, MSG_NOSIGNAL);
-	text = n > 0 || errno == EPIPE ? read_all(fd, seconds) : NULL;
+	text = n > 0 || errno == EPIPE ? ask_read(fd, seconds) : NULL;
 	close(fd);
 	if (text != NULL)
-		return judge(socket, text);
-	return fail(ANSWER_NONE, socket,
-		    errno == EAGAIN ? "no answer within the time" : strerror(errno));
+		return ask_judge(socket, text);
+	return ask_failed(VERDICT_NO_ANSWER, socket,
+			  errno == EAGAIN ? "no answer within the time"
+					  : strerror(errno));
 }
 
 struct answer ask_records(const char *socket, int seconds, const char *const *words,
@@ -160,14 +145,14 @@ struct answer ask_records(const char *socket, int seconds, const char *const *wo
 	struct answer a = ask(socket, seconds, words);
 
 	*rs = (struct records){0};
-	if (a.verdict == ANSWER_OK)
+	if (a.verdict == VERDICT_OK)
 		*rs = records_of(a.text);
-	if (a.verdict != ANSWER_OK || rs->whole)
+	if (a.verdict != VERDICT_OK || rs->whole)
 		return a;
 	free(rs->list);
 	*rs = (struct records){0};
 	answer_free(&a);
-	return fail(ANSWER_NONE, socket, "the answer was cut off");
+	return ask_failed(VERDICT_NO_ANSWER, socket, "the answer was cut off");
 }
 
 void answer_free(struct answer *a)
@@ -177,7 +162,7 @@ void answer_free(struct answer *a)
 }
 
 /* The end of a value, which is unquoted in place: \" and \\ lose their backslash, \xNN stays. */
-static char *cut_value(char *at, const char **value)
+static char *ask_cut_value(char *at, const char **value)
 {
 	char *to = at;
 
@@ -200,7 +185,7 @@ static char *cut_value(char *at, const char **value)
 	return at + (*at == ' ');
 }
 
-static struct record cut_line(char *line)
+static struct record ask_cut_line(char *line)
 {
 	struct record r = {.verb = line};
 
@@ -214,17 +199,17 @@ static struct record cut_line(char *line)
 			break;
 		*end = '\0';
 		r.keys[r.count] = line;
-		line = cut_value(end + 1, &r.values[r.count++]);
+		line = ask_cut_value(end + 1, &r.values[r.count++]);
 	}
 	return r;
 }
 
 /* What a line is about comes first, then its number among those. */
-static int compare(const void *va, const void *vb)
+static int ask_compare(const void *va, const void *vb)
 {
 	const struct record *a = va, *b = vb;
-	int order = strcmp(record_get(a, "service"), record_get(b, "service"));
-	double x = record_number(a, "conn"), y = record_number(b, "conn");
+	int order = strcmp(record_get(a, KEY_SERVICE), record_get(b, KEY_SERVICE));
+	double x = record_number(a, KEY_CONN), y = record_number(b, KEY_CONN);
 
 	if (order == 0)
 		order = strcmp(b->verb, a->verb); /* status before exits */
@@ -245,13 +230,23 @@ struct records records_of(char *text)
 	for (; rs.list != NULL && (end = strchr(text, '\n')) != NULL; text = end + 1) {
 		*end = '\0';
 		if (*text != '\0')
-			rs.list[rs.count++] = cut_line(text);
+			rs.list[rs.count++] = ask_cut_line(text);
 	}
-	rs.whole = rs.count > 0 && strcmp(rs.list[rs.count - 1].verb, "end") == 0;
+	rs.whole = rs.count > 0 && strcmp(rs.list[rs.count - 1].verb, RECORD_END) == 0;
 	rs.count -= rs.whole;
 	if (rs.list != NULL)
-		qsort(rs.list, rs.count, sizeof(*rs.list), compare);
+		qsort(rs.list, rs.count, sizeof(*rs.list), ask_compare);
 	return rs;
+}
+
+const struct record *records_next(const struct records *rs, const struct record *r,
+				  const char *verb)
+{
+	size_t i = r != NULL ? (size_t)(r - rs->list) + 1 : 0;
+
+	while (i < rs->count && verb != NULL && strcmp(rs->list[i].verb, verb) != 0)
+		i++;
+	return i < rs->count ? &rs->list[i] : NULL;
 }
 
 const char *record_get(const struct record *r, const char *key)

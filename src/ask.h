@@ -1,6 +1,6 @@
 /*
- * ask.h: udsctl's side of the control socket: one request, one answer, and the records in it. The
- * protocol is told in udsd(8).
+ * ask.h: udsctl's side of the control socket: one request, one answer, and the records in it
+ * (protocol.h).
  */
 #ifndef UDSD_ASK_H
 #define UDSD_ASK_H
@@ -8,21 +8,21 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define RECORD_PAIRS 32
+#define RECORD_PAIRS 64
 
-/* What an answer begins with. */
+/* What came of a request. */
 enum verdict {
-	ANSWER_OK,
-	ANSWER_ERROR,   /* not to be done; the text says why */
-	ANSWER_REFUSED, /* the config */
-	ANSWER_NONE,    /* there was none; the text says why */
-	ANSWER_NOBODY,  /* no supervisor is there; likewise */
+	VERDICT_OK,
+	VERDICT_ERROR,       /* not to be done; the text says why */
+	VERDICT_REFUSED,     /* the config; the text says why */
+	VERDICT_NO_ANSWER,   /* or only a part; the text says why */
+	VERDICT_UNREACHABLE, /* no supervisor; the text says why */
 };
 
 struct answer {
 	enum verdict verdict;
-	char *text; /* behind the verdict */
-	char *all;  /* what holds it */
+	char *text; /* behind the verdict; NULL: out of memory */
+	char *all;  /* the memory that holds it */
 };
 
 /* A line of an answer: a word and key=value pairs. What was not printable is \xNN yet. */
@@ -35,7 +35,7 @@ struct record {
 struct records {
 	size_t count;
 	struct record *list;
-	bool whole; /* the last line said that nothing is missing */
+	bool whole; /* nothing is missing at the end */
 };
 
 /* Sends the words of a request, NULL at their end. answer_free() the result in any case. */
@@ -43,12 +43,17 @@ struct answer ask(const char *socket, int seconds, const char *const *words);
 void answer_free(struct answer *answer);
 
 /* The same, for an answer of records, which are in *records: free(records->list). One that is cut off
- * is ANSWER_NONE. */
+ * is VERDICT_NO_ANSWER. */
 struct answer ask_records(const char *socket, int seconds, const char *const *words,
 			  struct records *records);
 
-/* Cuts the whole lines of an answer's text into records, in place, and sorts them by service; free(records.list). */
+/* Cuts the whole lines of an answer's text into records, in place, and sorts them by service;
+ * free(records.list). */
 struct records records_of(char *text);
+
+/* The next record behind `record` (NULL: the first) that begins with this word (NULL: any). */
+const struct record *records_next(const struct records *records,
+				  const struct record *record, const char *verb);
 
 /* The value of a key, "" if there is none; as a number. */
 const char *record_get(const struct record *record, const char *key);

@@ -17,7 +17,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+struct request;
+
+struct command {
+	const char *name, *arguments;
+	void (*run)(const struct request *r);
+	status_writer *write; /* of commands_records() */
+};
+
 struct request {
+	const struct command *command;
 	struct supervisor *sup;
 	struct client *client;
 	const char *service; /* NULL: not said */
@@ -26,12 +35,12 @@ struct request {
 	int64_t now;
 };
 
-static void commands_log(const struct request *r, const char *what)
+static void commands_log(const struct request *r)
 {
 	struct log_line line;
 
 	log_begin(&line, LOG_NOTICE, "control");
-	log_str(&line, "request", what);
+	log_str(&line, "request", r->command->name);
 	if (r->service != NULL)
 		log_str(&line, KEY_SERVICE, r->service);
 	if (r->conn != NULL)
@@ -40,57 +49,36 @@ static void commands_log(const struct request *r, const char *what)
 	log_end(&line);
 }
 
-static void commands_records(const struct request *r,
-			     void (*write)(FILE *out, const struct supervisor *sup,
-					   const char *name, int64_t now))
+static void commands_records(const struct request *r)
 {
 	FILE *out;
 
 	if (!control_begin_answer(r->client, &out))
 		return;
 	fputs(ANSWER_OK, out);
-	write(out, r->sup, r->service, r->now);
+	r->command->write(out, r->sup, r->service, r->now);
 	fputs(RECORD_END "\n", out);
 	control_end_answer(out);
 }
 
-static void commands_status(const struct request *r)
-{
-	commands_records(r, status_write);
-}
-
-static void commands_list(const struct request *r)
-{
-	commands_records(r, status_list);
-}
-
 /* Has a connection ended by its worker, of whichever generation, or as an orphan. What the slot says
  * is untrusted: a worker looks the connection up among its own, and an orphan is our child. */
-static bool commands_end_connection(const struct request *r, const struct board *board,
-				    const struct slot *slot, pid_t pid)
+static bool commands_end(const struct request *r, const struct live *live)
 {
 	for (struct unit *u = r->sup->units; u != NULL; u = u->next)
-		if (u->worker != 0 && u->worker == slot->owner && !u->inetd &&
-		    u->board == board)
-			return unit_end(u, slot->conn);
-	return orphan_end(slot, pid, r->now);
+		if (u->worker != 0 && u->worker == live->slot->owner && !u->inetd &&
+		    u->board == live->unit->board)
+			return unit_end(u, live->slot->conn);
+	return orphan_end(live->slot, live->pid, r->now);
 }
 
 static bool commands_find_and_end(const struct request *r, uint64_t conn)
 {
-	const struct unit *u = NULL;
+	struct live at = {0};
 
-	while ((u = status_next_board(r->sup, r->service, u)) != NULL) {
-		struct scoreboard *map = u->board->map;
-
-		for (uint32_t i = 0; i < scoreboard_high(map); i++) {
-			pid_t pid = atomic_load(&map->slots[i].pid);
-
-			if (pid > 0 && map->slots[i].conn == conn &&
-			    commands_end_connection(r, u->board, &map->slots[i], pid))
-				return true;
-		}
-	}
+	while (status_next_live(r->sup, r->service, &at))
+		if (at.slot->conn == conn && commands_end(r, &at))
+			return true;
 	return false;
 }
 
@@ -102,14 +90,14 @@ static void commands_kill(const struct request *r)
 	if (*end != '\0' || *r->conn < '0' || *r->conn > '9') {
 		control_error(r->client, "the number of a connection is wanted");
 	} else if (commands_find_and_end(r, conn)) {
-		commands_log(r, "kill");
+		commands_log(r);
 		control_answer(r->client, ANSWER_OK);
 	} else {
 		control_error(r->client, "no live connection has this number");
 	}
 }
 
-static void commands_set_enabled(const struct request *r, const char *what, bool enabled)
+static void commands_set_enabled(const struct request *r, bool enabled)
 {
 	const char *step;
 	char error[256];
@@ -122,7 +110,7 @@ static void commands_set_enabled(const struct request *r, const char *what, bool
 		control_answer(r->client, ANSWER_OK);
 		return;
 	}
-	commands_log(r, what);
+	commands_log(r);
 	if (change_unit(r->sup, r->unit, enabled, &step, r->now) == 0) {
 		path_look_soon(r->sup, r->now);
 		control_answer(r->client, ANSWER_OK);
@@ -134,32 +122,29 @@ static void commands_set_enabled(const struct request *r, const char *what, bool
 
 static void commands_disable(const struct request *r)
 {
-	commands_set_enabled(r, "disable", false);
+	commands_set_enabled(r, false);
 }
 
 static void commands_enable(const struct request *r)
 {
-	commands_set_enabled(r, "enable", true);
+	commands_set_enabled(r, true);
 }
 
 /* One that has begun may have read the config before it was changed, so the next one counts. */
 static void commands_reload(const struct request *r)
 {
-	commands_log(r, "reload");
+	commands_log(r);
 	control_await_reload(r->client, r->sup->reloads + 1, r->now);
 	reload_request(r->sup, r->now);
 }
 
-static const struct command {
-	const char *name, *arguments;
-	void (*run)(const struct request *r);
-} commands[] = {
-	{"status", "[SERVICE]", commands_status},
-	{"list", "[SERVICE]", commands_list},
-	{"kill", "SERVICE CONN", commands_kill},
-	{"disable", "SERVICE", commands_disable},
-	{"enable", "SERVICE", commands_enable},
-	{"reload", "", commands_reload},
+static const struct command commands[] = {
+	{"status", "[SERVICE]", commands_records, status_write},
+	{"list", "[SERVICE]", commands_records, status_list},
+	{"kill", "SERVICE CONN", .run = commands_kill},
+	{"disable", "SERVICE", .run = commands_disable},
+	{"enable", "SERVICE", .run = commands_enable},
+	{"reload", "", .run = commands_reload},
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(*commands))
@@ -196,24 +181,23 @@ void commands_run(struct supervisor *sup, struct client *c, int64_t now)
 {
 	char *rest = c->request, *word[4] = {NULL};
 	struct request r = {.sup = sup, .client = c, .now = now};
-	const struct command *command;
 	int n = 0;
 
 	while (n < 4 && (word[n] = strtok_r(rest, " \t\r", &rest)) != NULL)
 		n++;
-	command = commands_find(word[0]);
+	r.command = commands_find(word[0]);
 	r.service = word[1];
 	r.conn = n > 2 ? word[2] : NULL;
 	if (r.service != NULL)
 		r.unit = status_find(sup, r.service);
 	if (sup->stopping)
 		control_error(c, "udsd is stopping");
-	else if (command == NULL)
+	else if (r.command == NULL)
 		commands_unknown(c);
-	else if (!protocol_takes(command->arguments, n - 1))
-		commands_usage(c, command);
+	else if (!protocol_takes(r.command->arguments, n - 1))
+		commands_usage(c, r.command);
 	else if (r.service != NULL && r.unit == NULL)
 		control_error(c, "no service has this name");
 	else
-		command->run(&r);
+		r.command->run(&r);
 }

@@ -1,7 +1,13 @@
 /*
- * display.c: tables and JSON.
+ * display.c: records as tables, as text on one service, and as JSON.
+ *
+ * A table is a list of columns, each a key and what makes a cell of its value. Whatever an answer
+ * holds can be shown: it has been escaped (ask.c), and keys that are missing are empty.
  */
 #include "display.h"
+
+#include "counters.h"
+#include "protocol.h"
 
 #include <pwd.h>
 #include <stdio.h>
@@ -34,174 +40,171 @@ const char *display_user(const char *uid)
 
 /* ---- Tables ------------------------------------------------------------------------------ */
 
-/* Cells row by row; `right` has a letter for each column: l or r. */
-struct grid {
-	const char *align;
-	size_t columns, count;
-	char **cells;
+struct column {
+	const char *title;
+	const char *(*cell)(const struct record *r, const char *key);
+	const char *key;
+	bool right; /* numbers are aligned there */
 };
 
-static void put(struct grid *g, const char *text)
-{
-	char **more = reallocarray(g->cells, g->count + 1, sizeof(*more));
-
-	if (more == NULL || (more[g->count] = strdup(text)) == NULL) {
-		perror("udsctl");
-		exit(1);
-	}
-	g->cells = more;
-	g->count++;
-}
-
-static void print(struct grid *g)
-{
-	int width[COLUMNS] = {0};
-
-	for (size_t i = 0; i < g->count; i++)
-		if (width[i % g->columns] < (int)strlen(g->cells[i]))
-			width[i % g->columns] = (int)strlen(g->cells[i]);
-	for (size_t i = 0; i < g->count; i++) {
-		size_t column = i % g->columns;
-		bool last = column == g->columns - 1;
-		int w = width[column];
-
-		if (g->align[column] == 'l')
-			printf("%-*s%s", last ? 0 : w, g->cells[i], last ? "\n" : "  ");
-		else
-			printf("%*s%s", w, g->cells[i], last ? "\n" : "  ");
-		free(g->cells[i]);
-	}
-	free(g->cells);
-}
-
-/* A row of titles, cut at spaces. */
-static struct grid grid_of(const char *align, const char *titles)
-{
-	struct grid g = {.align = align, .columns = strlen(align)};
-	char text[256], *rest = text, *title;
-
-	snprintf(text, sizeof(text), "%s", titles);
-	while ((title = strsep(&rest, " ")) != NULL)
-		put(&g, title);
-	return g;
-}
-
-/* rule:3,rate:1, with these between; `none` if nobody was rejected. */
-static const char *rejected(const struct record *r, const char *colon, const char *comma,
-			    const char *none)
-{
-	static char text[256];
-	size_t len = 0;
-
-	for (size_t i = 0; i < r->count && len < sizeof(text) - 64; i++)
-		if (strncmp(r->keys[i], "rejected-", 9) == 0 &&
-		    strcmp(r->values[i], "0") != 0)
-			len += (size_t)snprintf(text + len, sizeof(text) - len,
-						"%s%s%s%.20s", len > 0 ? comma : "",
-						r->keys[i] + 9, colon, r->values[i]);
-	return len > 0 ? text : none;
-}
-
-static const char *state(const struct record *r)
-{
-	static char text[64];
-	char age[DISPLAY_AGE];
-
-	if (*record_get(r, "retry") == '\0')
-		return record_get(r, "state");
-	snprintf(text, sizeof(text), "%.30s %s", record_get(r, "state"),
-		 display_age(record_number(r, "retry") + 1, age));
-	return text;
-}
-
-static bool is_true(const struct record *r, const char *key)
+static bool display_is_true(const struct record *r, const char *key)
 {
 	return strcmp(record_get(r, key), "true") == 0;
 }
 
+static const char *cell_age(const struct record *r, const char *key)
+{
+	static char age[DISPLAY_AGE];
+
+	return display_age(record_number(r, key), age);
+}
+
+static const char *cell_user(const struct record *r, const char *key)
+{
+	return display_user(record_get(r, key));
+}
+
+/* With `wait` only the handler could tell. */
+static const char *cell_count(const struct record *r, const char *key)
+{
+	return display_is_true(r, KEY_WAIT) ? "-" : record_get(r, key);
+}
+
+static const char *cell_process(const struct record *r, const char *key)
+{
+	return record_number(r, key) > 0 ? record_get(r, key) : "-";
+}
+
+static const char *cell_state(const struct record *r, const char *key)
+{
+	static char text[64];
+	char age[DISPLAY_AGE];
+
+	if (*record_get(r, KEY_RETRY) == '\0')
+		return record_get(r, key);
+	snprintf(text, sizeof(text), "%.30s %s", record_get(r, key),
+		 display_age(record_number(r, KEY_RETRY) + 1, age));
+	return text;
+}
+
+/* rule:3,rate:1 */
+static const char *cell_rejected(const struct record *r, const char *prefix)
+{
+	static char text[256];
+	size_t len = 0, skip = strlen(prefix);
+
+	for (size_t i = 0; i < r->count && len < sizeof(text) - 64; i++)
+		if (strncmp(r->keys[i], prefix, skip) == 0 &&
+		    strcmp(r->values[i], "0") != 0)
+			len += (size_t)snprintf(text + len, sizeof(text) - len,
+						"%s%s:%.20s", len > 0 ? "," : "",
+						r->keys[i] + skip, r->values[i]);
+	return len > 0 ? text : "-";
+}
+
+static void display_cell(const struct column *column, int width, bool last,
+			 const char *text)
+{
+	if (column->right)
+		printf("%*s", width, text);
+	else
+		printf("%-*s", last ? 0 : width, text);
+	fputs(last ? "\n" : "  ", stdout);
+}
+
+/* The records with this word (NULL: all), each in columns as wide as they have to be. */
+static void display_table(const struct records *rs, const char *verb,
+			  const struct column *columns, size_t count)
+{
+	const struct record *r = NULL;
+	int width[COLUMNS];
+
+	for (size_t i = 0; i < count; i++)
+		width[i] = (int)strlen(columns[i].title);
+	while ((r = records_next(rs, r, verb)) != NULL)
+		for (size_t i = 0; i < count; i++) {
+			int len = (int)strlen(columns[i].cell(r, columns[i].key));
+
+			width[i] = width[i] < len ? len : width[i];
+		}
+	for (size_t i = 0; i < count; i++)
+		display_cell(&columns[i], width[i], i == count - 1, columns[i].title);
+	while ((r = records_next(rs, r, verb)) != NULL)
+		for (size_t i = 0; i < count; i++)
+			display_cell(&columns[i], width[i], i == count - 1,
+				     columns[i].cell(r, columns[i].key));
+}
+
 void display_status(const struct records *rs)
 {
-	static const char *const keys[] = {"live", "limit", "peak", "total"};
-	struct grid g = grid_of("llrrrrlrrrl", "SERVICE STATE LIVE LIMIT PEAK TOTAL "
-					       "REJECTED FAILED WORKER UPTIME SOCKET");
-	char age[DISPLAY_AGE];
+	static const struct column columns[] = {
+		{"SERVICE", record_get, KEY_SERVICE, false},
+		{"STATE", cell_state, KEY_STATE, false},
+		{"LIVE", cell_count, KEY_LIVE, true},
+		{"LIMIT", cell_count, KEY_LIMIT, true},
+		{"PEAK", cell_count, "peak", true},
+		{"TOTAL", cell_count, "total", true},
+		{"REJECTED", cell_rejected, REJECT_KEY, false},
+		{"FAILED", record_get, "failures", true},
+		{"WORKER", cell_process, KEY_WORKER, true},
+		{"UPTIME", cell_age, KEY_UPTIME, true},
+		{"SOCKET", record_get, KEY_SOCKET, false},
+	};
 
-	for (size_t i = 0; i < rs->count; i++) {
-		const struct record *r = &rs->list[i];
-
-		if (strcmp(r->verb, "status") != 0)
-			continue;
-		put(&g, record_get(r, "service"));
-		put(&g, state(r));
-		for (size_t k = 0; k < 4; k++) /* wait: only the handler could tell */
-			put(&g, is_true(r, "wait") ? "-" : record_get(r, keys[k]));
-		put(&g, rejected(r, ":", ",", "-"));
-		put(&g, record_get(r, "failures"));
-		put(&g, record_number(r, "worker") > 0 ? record_get(r, "worker") : "-");
-		put(&g, display_age(record_number(r, "uptime"), age));
-		put(&g, record_get(r, "socket"));
-	}
-	print(&g);
-}
-
-static void detail(const struct record *r)
-{
-	char age[DISPLAY_AGE];
-
-	printf("%s: %s\n", record_get(r, "service"), state(r));
-	printf("  socket       %s, for %s\n", record_get(r, "socket"),
-	       display_age(record_number(r, "uptime"), age));
-	printf("  %s      %s\n", is_true(r, "wait") ? "handler" : "worker ",
-	       record_number(r, "worker") > 0 ? record_get(r, "worker") : "none");
-	if (is_true(r, "wait"))
-		return;
-	printf("  live         %s of %s, at most %s at once so far\n",
-	       record_get(r, "live"), record_get(r, "limit"), record_get(r, "peak"));
-	printf("  connections  %s; those that have ended took %s s\n",
-	       record_get(r, "total"), record_get(r, "seconds"));
-	printf("  rejected     %s\n", rejected(r, " ", ", ", "nobody"));
-	printf("  failures     %s handlers not started, %s clients gone before theirs was\n",
-	       record_get(r, "failures"), record_get(r, "gone"));
-	printf("  dropped      %s lines of the log, %s of standard error\n",
-	       record_get(r, "log-dropped"), record_get(r, "stderr-dropped"));
-}
-
-void display_detail(const struct records *rs)
-{
-	for (size_t i = 0; i < rs->count; i++) {
-		const struct record *r = &rs->list[i];
-
-		if (strcmp(r->verb, "status") == 0)
-			detail(r);
-		else if (strcmp(r->verb, "exits") == 0)
-			printf("  ended        %s %s\n", record_get(r, "status"),
-			       record_get(r, "count"));
-	}
+	display_table(rs, RECORD_STATUS, columns, sizeof(columns) / sizeof(*columns));
 }
 
 void display_list(const struct records *rs)
 {
-	struct grid g = grid_of("lrrlrrl", "SERVICE CONN PID USER PEER-PID AGE RULE");
-	char age[DISPLAY_AGE];
+	static const struct column columns[] = {
+		{"SERVICE", record_get, KEY_SERVICE, false},
+		{"CONN", record_get, KEY_CONN, true},
+		{"PID", record_get, KEY_PID, true},
+		{"USER", cell_user, KEY_PEER_UID, false},
+		{"PEER-PID", record_get, KEY_PEER_PID, true},
+		{"AGE", cell_age, KEY_AGE, true},
+		{"RULE", record_get, KEY_RULE, false},
+	};
 
-	for (size_t i = 0; i < rs->count; i++) {
-		const struct record *r = &rs->list[i];
+	display_table(rs, NULL, columns, sizeof(columns) / sizeof(*columns));
+}
 
-		put(&g, record_get(r, "service"));
-		put(&g, record_get(r, "conn"));
-		put(&g, record_get(r, "pid"));
-		put(&g, display_user(record_get(r, "peer-uid")));
-		put(&g, record_get(r, "peer-pid"));
-		put(&g, display_age(record_number(r, "age"), age));
-		put(&g, record_get(r, "rule"));
+/* ---- All there is to say of one ----------------------------------------------------------- */
+
+static void detail_service(const struct record *r)
+{
+	const char *worker = cell_process(r, KEY_WORKER);
+	bool wait = display_is_true(r, KEY_WAIT);
+
+	printf("%s: %s\n", record_get(r, KEY_SERVICE), cell_state(r, KEY_STATE));
+	printf("  socket               %s, for %s\n", record_get(r, KEY_SOCKET),
+	       cell_age(r, KEY_UPTIME));
+	printf("  %s              %s\n", wait ? "handler" : "worker ", worker);
+	if (wait)
+		return;
+	printf("  live                 %s of %s\n", record_get(r, KEY_LIVE),
+	       record_get(r, KEY_LIMIT));
+	for (size_t i = 0; i < counter_row_count; i++)
+		if (*record_get(r, counter_rows[i].key) != '\0')
+			printf("  %-20s %-9s %s\n", counter_rows[i].key,
+			       record_get(r, counter_rows[i].key), counter_rows[i].help);
+}
+
+void display_detail(const struct records *rs)
+{
+	for (const struct record *r = NULL; (r = records_next(rs, r, NULL)) != NULL;) {
+		if (strcmp(r->verb, RECORD_STATUS) == 0)
+			detail_service(r);
+		else if (strcmp(r->verb, RECORD_EXITS) == 0)
+			printf("  ended %-14s %s\n", record_get(r, KEY_STATUS),
+			       record_get(r, KEY_COUNT));
 	}
-	print(&g);
 }
 
 /* ---- JSON ---------------------------------------------------------------------------------- */
 
 /* What the log escaped stays so; a backslash of it becomes two. */
-static void put_json(const char *text)
+static void json_text(const char *text)
 {
 	putchar('"');
 	for (; *text != '\0'; text++) {
@@ -212,19 +215,20 @@ static void put_json(const char *text)
 	putchar('"');
 }
 
-static bool is_number(const char *text)
+/* Digits, and digits behind a point. */
+static bool json_is_number(const char *text)
 {
-	size_t digits = strspn(text, "0123456789");
+	size_t digits = strspn(text, "0123456789"), rest;
 
-	return digits > 0 &&
-	       (text[digits] == '\0' ||
-		(text[digits] == '.' &&
-		 strspn(text + digits + 1, "0123456789") == strlen(text + digits + 1)));
+	text += digits;
+	rest = *text == '.' ? strspn(text + 1, "0123456789") + 1 : 0;
+	return digits > 0 && rest != 1 && text[rest] == '\0';
 }
 
-static bool is_text(const char *key)
+static bool json_is_text(const char *key)
 {
-	static const char *const keys[] = {"service", "socket", "rule", "version"};
+	static const char *const keys[] = {KEY_SERVICE, KEY_SOCKET, KEY_RULE,
+					   KEY_VERSION};
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
 		if (strcmp(key, keys[i]) == 0)
@@ -232,30 +236,30 @@ static bool is_text(const char *key)
 	return false;
 }
 
-static void put_pairs(const struct record *r)
+static void json_pairs(const struct record *r)
 {
 	for (size_t i = 0; i < r->count; i++) {
 		printf("%s", i > 0 ? ", " : "");
-		put_json(r->keys[i]);
+		json_text(r->keys[i]);
 		printf(": ");
-		if (!is_text(r->keys[i]) &&
-		    (is_number(r->values[i]) || strcmp(r->values[i], "true") == 0))
+		if (!json_is_text(r->keys[i]) &&
+		    (json_is_number(r->values[i]) || strcmp(r->values[i], "true") == 0))
 			printf("%s", r->values[i]);
 		else
-			put_json(r->values[i]);
+			json_text(r->values[i]);
 	}
 }
 
 /* The exits records that follow a service's. */
-static size_t put_exits(const struct records *rs, size_t i)
+static size_t json_exits(const struct records *rs, size_t i)
 {
 	const char *comma = "";
 
 	printf(", \"exits\": {");
-	for (; i < rs->count && strcmp(rs->list[i].verb, "exits") == 0; i++) {
+	for (; i < rs->count && strcmp(rs->list[i].verb, RECORD_EXITS) == 0; i++) {
 		printf("%s", comma);
-		put_json(record_get(&rs->list[i], "status"));
-		printf(": %s", record_get(&rs->list[i], "count"));
+		json_text(record_get(&rs->list[i], KEY_STATUS));
+		printf(": %s", record_get(&rs->list[i], KEY_COUNT));
 		comma = ", ";
 	}
 	putchar('}');
@@ -268,13 +272,13 @@ void display_json_status(const struct records *rs)
 	size_t i = 0;
 
 	printf("{\"udsd\": {");
-	if (rs->count > 0 && strcmp(rs->list[0].verb, "udsd") == 0)
-		put_pairs(&rs->list[i++]);
+	if (rs->count > 0 && strcmp(rs->list[0].verb, RECORD_UDSD) == 0)
+		json_pairs(&rs->list[i++]);
 	printf("}, \"services\": [");
 	while (i < rs->count) {
 		printf("%s  {", comma);
-		put_pairs(&rs->list[i]);
-		i = put_exits(rs, i + 1);
+		json_pairs(&rs->list[i]);
+		i = json_exits(rs, i + 1);
 		putchar('}');
 		comma = ",\n";
 	}
@@ -288,9 +292,9 @@ void display_json_list(const struct records *rs)
 	putchar('[');
 	for (size_t i = 0; i < rs->count; i++) {
 		printf("%s  {", comma);
-		put_pairs(&rs->list[i]);
+		json_pairs(&rs->list[i]);
 		printf(", \"peer-user\": ");
-		put_json(display_user(record_get(&rs->list[i], "peer-uid")));
+		json_text(display_user(record_get(&rs->list[i], KEY_PEER_UID)));
 		putchar('}');
 		comma = ",\n";
 	}

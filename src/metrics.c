@@ -3,116 +3,103 @@
  */
 #include "display.h"
 
+#include "counters.h"
+#include "protocol.h"
+
 #include <stdio.h>
 #include <string.h>
 
+/* Metrics that are no counters of a service. */
 static const struct {
-	const char *name, *type, *help;
-	const char *verb, *key; /* of the records that have it */
-} metrics[] = {
-	{"udsd_uptime_seconds", "gauge", "Time since udsd was started or upgraded.",
-	 "udsd", "uptime"},
-	{"udsd_connections_total", "counter", "Handlers started.", "status", "total"},
-	{"udsd_connections_live", "gauge", "Connections that have a handler now.",
-	 "status", "live"},
-	{"udsd_connections_peak", "gauge", "Most connections live at once so far.",
-	 "status", "peak"},
-	{"udsd_connections_limit", "gauge", "The service's max-connections.", "status",
-	 "limit"},
-	{"udsd_connection_seconds_total", "counter", "Duration of ended connections.",
-	 "status", "seconds"},
-	{"udsd_start_failures_total", "counter", "Handlers that could not be started.",
-	 "status", "failures"},
-	{"udsd_clients_gone_total", "counter", "Clients gone before they were served.",
-	 "status", "gone"},
-	{"udsd_stderr_dropped_total", "counter",
-	 "Lines of handlers' standard error above the limit.", "status",
-	 "stderr-dropped"},
+	const char *metric, *help;
+	const char *verb, *key; /* of the records that have it; key NULL: it is 1 */
+	const char *label;      /* another key of them; NULL: none */
+} families[] = {
+	{"udsd_build_info", "The supervisor's version.", RECORD_UDSD, NULL, KEY_VERSION},
+	{"udsd_uptime_seconds", "Time since udsd was started or upgraded.", RECORD_UDSD,
+	 KEY_UPTIME, NULL},
+	{"udsd_connections_live", "Connections that have a handler now.", RECORD_STATUS,
+	 KEY_LIVE, NULL},
+	{"udsd_connections_limit", "The service's max-connections.", RECORD_STATUS,
+	 KEY_LIMIT, NULL},
+	{"udsd_handler_exits_total", "Handlers that have ended.", RECORD_EXITS, KEY_COUNT,
+	 KEY_STATUS},
 };
 
-static void head(const char *name, const char *type, const char *help)
+static void metrics_head(const char *name, const char *help)
 {
-	printf("# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+	size_t len = strlen(name);
+	bool total = len > 6 && strcmp(name + len - 6, "_total") == 0;
+
+	printf("# HELP %s %s\n# TYPE %s %s\n", name, help, name,
+	       total ? "counter" : "gauge");
 }
 
-static void sample(const char *name, const struct record *r, const char *key)
+/* A value of the record's service, if it is of one, with one more label, unless that is NULL. */
+static void metrics_sample(const char *name, const struct record *r, const char *label,
+			   const char *text, const char *value)
 {
-	if (*record_get(r, "service") != '\0')
-		printf("%s{service=\"%s\"} %s\n", name, record_get(r, "service"),
-		       record_get(r, key));
-	else
-		printf("%s %s\n", name, record_get(r, key));
+	const char *service = record_get(r, KEY_SERVICE);
+	bool of_service = *service != '\0';
+
+	printf("%s", name);
+	if (of_service)
+		printf("{service=\"%s\"", service);
+	if (label != NULL)
+		printf("%s%s=\"%s\"", of_service ? "," : "{", label, text);
+	printf("%s %s\n", of_service || label != NULL ? "}" : "", value);
 }
 
-/* Samples of all records with this verb (NULL: any) that have the key. */
-static void samples(const struct records *rs, const char *name, const char *verb,
-		    const char *key)
+static void metrics_family(const struct records *rs, const char *name, const char *help,
+			   const char *verb, const char *key, const char *label)
 {
-	for (size_t i = 0; i < rs->count; i++)
-		if ((verb == NULL || strcmp(rs->list[i].verb, verb) == 0) &&
-		    *record_get(&rs->list[i], key) != '\0')
-			sample(name, &rs->list[i], key);
+	metrics_head(name, help);
+	for (const struct record *r = NULL; (r = records_next(rs, r, verb)) != NULL;) {
+		const char *value = key != NULL ? record_get(r, key) : "1";
+
+		if (*value != '\0')
+			metrics_sample(name, r, label,
+				       label != NULL ? record_get(r, label) : NULL,
+				       value);
+	}
 }
 
-static void show_build(const struct records *rs)
+static void metrics_enabled(const struct records *rs)
 {
-	head("udsd_build_info", "gauge", "The supervisor's version.");
-	for (size_t i = 0; i < rs->count; i++)
-		if (strcmp(rs->list[i].verb, "udsd") == 0)
-			printf("udsd_build_info{version=\"%s\"} 1\n",
-			       record_get(&rs->list[i], "version"));
+	static const char name[] = "udsd_service_enabled";
+
+	metrics_head(name, "Whether the service accepts connections.");
+	for (const struct record *r = NULL; (r = records_next(rs, r, RECORD_STATUS));) {
+		const char *state = record_get(r, KEY_STATE);
+		bool off = strcmp(state, STATE_DISABLED) == 0 ||
+			   strcmp(state, STATE_DRAINING) == 0;
+
+		metrics_sample(name, r, NULL, NULL, off ? "0" : "1");
+	}
 }
 
-static bool is_enabled(const struct record *r)
+static void metrics_rejected(const struct records *rs)
 {
-	const char *state = record_get(r, "state");
+	static const char name[] = "udsd_rejected_total";
+	const size_t len = strlen(REJECT_KEY);
 
-	return strcmp(state, "disabled") != 0 && strcmp(state, "draining") != 0;
-}
-
-static void show_enabled(const struct records *rs)
-{
-	head("udsd_service_enabled", "gauge", "Whether the service accepts connections.");
-	for (size_t i = 0; i < rs->count; i++)
-		if (strcmp(rs->list[i].verb, "status") == 0)
-			printf("udsd_service_enabled{service=\"%s\"} %d\n",
-			       record_get(&rs->list[i], "service"),
-			       is_enabled(&rs->list[i]));
-}
-
-static void show_rejected(const struct records *rs)
-{
-	head("udsd_rejected_total", "counter", "Clients turned away.");
-	for (size_t i = 0; i < rs->count; i++)
-		for (size_t k = 0; k < rs->list[i].count; k++)
-			if (strncmp(rs->list[i].keys[k], "rejected-", 9) == 0)
-				printf("udsd_rejected_total{service=\"%s\",reason=\"%s\"} "
-				       "%s\n",
-				       record_get(&rs->list[i], "service"),
-				       rs->list[i].keys[k] + 9, rs->list[i].values[k]);
-}
-
-static void show_exits(const struct records *rs)
-{
-	head("udsd_handler_exits_total", "counter", "Handlers that have ended.");
-	for (size_t i = 0; i < rs->count; i++)
-		if (strcmp(rs->list[i].verb, "exits") == 0)
-			printf("udsd_handler_exits_total{service=\"%s\",status=\"%s\"} %s\n",
-			       record_get(&rs->list[i], "service"),
-			       record_get(&rs->list[i], "status"),
-			       record_get(&rs->list[i], "count"));
+	metrics_head(name, "Clients that were rejected.");
+	for (const struct record *r = NULL; (r = records_next(rs, r, NULL)) != NULL;)
+		for (size_t k = 0; k < r->count; k++)
+			if (strncmp(r->keys[k], REJECT_KEY, len) == 0)
+				metrics_sample(name, r, "reason", r->keys[k] + len,
+					       r->values[k]);
 }
 
 void display_metrics(const struct records *rs)
 {
-	show_build(rs);
-	show_enabled(rs);
-	for (size_t i = 0; i < sizeof(metrics) / sizeof(*metrics); i++) {
-		head(metrics[i].name, metrics[i].type, metrics[i].help);
-		samples(rs, metrics[i].name, metrics[i].verb, metrics[i].key);
-	}
-	head("udsd_log_dropped_total", "counter", "Lines that the log did not take.");
-	samples(rs, "udsd_log_dropped_total", NULL, "log-dropped");
-	show_rejected(rs);
-	show_exits(rs);
+	metrics_enabled(rs);
+	for (size_t i = 0; i < sizeof(families) / sizeof(*families); i++)
+		metrics_family(rs, families[i].metric, families[i].help, families[i].verb,
+			       families[i].key, families[i].label);
+	for (size_t i = 0; i < counter_row_count; i++)
+		if (counter_rows[i].metric != NULL)
+			metrics_family(rs, counter_rows[i].metric, counter_rows[i].help,
+				       NULL, counter_rows[i].key, NULL);
+	metrics_rejected(rs);
 }

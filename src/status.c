@@ -1,31 +1,33 @@
 /*
  * status.c: records from units and scoreboards.
+ *
+ * A service is shown by one unit, its current one, else a former one of which something lives yet. Its
+ * generations share a scoreboard, unless it was removed and configured again.
  */
 #include "status.h"
 
 #include "clock.h"
 #include "log.h"
-#include "orphan.h"
+#include "protocol.h"
 
 #include <string.h>
-#include <unistd.h>
 
-static bool is_named(const struct unit *u, const char *name)
+static bool status_is_named(const struct unit *u, const char *name)
 {
 	return !unit_is_control(u) && strcmp(u->service->name, name) == 0;
 }
 
 /* Whether something of it lives yet. */
-static bool is_busy(const struct unit *u)
+static bool status_is_busy(const struct unit *u)
 {
 	return u->worker != 0 || u->orphans > 0 || u->listener.fd >= 0;
 }
 
-/* Whether a former unit's connections are told of as those of a current one. */
-static bool is_succeeded(const struct supervisor *sup, const struct unit *former)
+/* Whether a former unit's connections are shown as those of a current one. */
+static bool status_is_succeeded(const struct supervisor *sup, const struct unit *former)
 {
 	for (const struct unit *u = sup->units; u != NULL; u = u->next)
-		if (!u->former && (is_named(u, former->service->name) ||
+		if (!u->former && (status_is_named(u, former->service->name) ||
 				   (u->board != NULL && u->board == former->board)))
 			return true;
 	return false;
@@ -36,18 +38,18 @@ struct unit *status_find(const struct supervisor *sup, const char *name)
 	struct unit *found = NULL;
 
 	for (struct unit *u = sup->units; u != NULL; u = u->next) {
-		if (!is_named(u, name))
+		if (!status_is_named(u, name))
 			continue;
 		if (!u->former)
 			return u;
-		if (found == NULL && is_busy(u) && !is_succeeded(sup, u))
+		if (found == NULL && status_is_busy(u) && !status_is_succeeded(sup, u))
 			found = u;
 	}
 	return found;
 }
 
 /* Whether an earlier unit of the same service has the same scoreboard. */
-static bool is_seen(const struct supervisor *sup, const struct unit *unit)
+static bool status_is_seen(const struct supervisor *sup, const struct unit *unit)
 {
 	const struct unit *u = sup->units;
 
@@ -58,39 +60,55 @@ static bool is_seen(const struct supervisor *sup, const struct unit *unit)
 }
 
 /* Whether a current service of another name has this former unit's scoreboard: it was renamed. */
-static bool is_renamed(const struct supervisor *sup, const struct unit *former)
+static bool status_is_renamed(const struct supervisor *sup, const struct unit *former)
 {
 	const struct unit *u = sup->units;
 
 	while (u != NULL && (u->former || u->board != former->board ||
-			     is_named(u, former->service->name)))
+			     status_is_named(u, former->service->name)))
 		u = u->next;
 	return former->former && u != NULL;
 }
 
-const struct unit *status_next_board(const struct supervisor *sup, const char *name,
-				     const struct unit *u)
+/* The next unit of a service behind `u` (NULL: the first) that has a scoreboard of its own. */
+static const struct unit *status_next_board(const struct supervisor *sup,
+					    const char *name, const struct unit *u)
 {
 	for (u = u != NULL ? u->next : sup->units; u != NULL; u = u->next)
-		if (is_named(u, name) && u->board != NULL && !is_seen(sup, u) &&
-		    !is_renamed(sup, u))
+		if (status_is_named(u, name) && u->board != NULL &&
+		    !status_is_seen(sup, u) && !status_is_renamed(sup, u))
 			return u;
 	return NULL;
 }
 
-static int64_t count_live(const struct supervisor *sup, const char *name)
+bool status_next_live(const struct supervisor *sup, const char *name, struct live *at)
 {
-	const struct unit *u = NULL;
+	do {
+		while (at->unit == NULL ||
+		       at->next >= scoreboard_high(at->unit->board->map)) {
+			at->unit = status_next_board(sup, name, at->unit);
+			at->next = 0;
+			if (at->unit == NULL)
+				return false;
+		}
+		at->slot = &at->unit->board->map->slots[at->next++];
+		at->pid = atomic_load(&at->slot->pid);
+	} while (at->pid <= 0);
+	return true;
+}
+
+static int64_t status_live(const struct supervisor *sup, const char *name)
+{
+	struct live at = {0};
 	int64_t live = 0;
 
-	while ((u = status_next_board(sup, name, u)) != NULL)
-		for (uint32_t i = 0; i < scoreboard_high(u->board->map); i++)
-			live += atomic_load(&u->board->map->slots[i].pid) > 0;
+	while (status_next_live(sup, name, &at))
+		live++;
 	return live;
 }
 
 /* Until when the service tries nothing; 0: it does not back off. */
-static int64_t retry_at(const struct unit *u, int64_t now)
+static int64_t status_retry_at(const struct unit *u, int64_t now)
 {
 	int64_t until = u->backoff.delay > 0 ? backoff_until(&u->backoff) : 0;
 
@@ -99,21 +117,21 @@ static int64_t retry_at(const struct unit *u, int64_t now)
 	return until > now ? until : 0;
 }
 
-static const char *state_of(const struct supervisor *sup, const struct unit *unit,
-			    int64_t now)
+static const char *status_state(const struct supervisor *sup, const struct unit *unit,
+				int64_t now)
 {
 	const char *name = unit->service->name;
 
 	if (unit->former)
-		return "draining";
+		return STATE_DRAINING;
 	if (unit->enabled && unit->seen == LISTENER_FOREIGN)
-		return "displaced";
+		return STATE_DISPLACED;
 	if (unit->enabled)
-		return retry_at(unit, now) > 0 ? "backing-off" : "enabled";
+		return status_retry_at(unit, now) > 0 ? STATE_BACKING_OFF : STATE_ENABLED;
 	for (const struct unit *u = sup->units; u != NULL; u = u->next)
-		if (is_named(u, name) && is_busy(u))
-			return "draining";
-	return "disabled";
+		if (status_is_named(u, name) && status_is_busy(u))
+			return STATE_DRAINING;
+	return STATE_DISABLED;
 }
 
 #define PUT_COUNTER(field, key, unit, metric, help) \
@@ -121,7 +139,7 @@ static const char *state_of(const struct supervisor *sup, const struct unit *uni
 #define PUT_REJECTED(reason, name, help) \
  log_num(line, REJECT_KEY name, (int64_t)c->rejected[reason]);
 
-static void put_counters(struct log_line *line, const struct unit *u)
+static void status_put_counters(struct log_line *line, const struct unit *u)
 {
 	static const struct counters none;
 	const struct counters *c = u->board != NULL ? &u->board->map->counters : &none;
@@ -130,33 +148,34 @@ static void put_counters(struct log_line *line, const struct unit *u)
 	REJECT_ROWS(PUT_REJECTED)
 }
 
-static void fill(struct log_line *line, int level, const struct supervisor *sup,
-		 const struct unit *u, int64_t now)
+static void status_put_service(struct log_line *line, int level,
+			       const struct supervisor *sup, const struct unit *u,
+			       int64_t now)
 {
-	log_begin(line, level, "status");
-	log_str(line, "service", u->service->name);
-	log_str(line, "state", state_of(sup, u, now));
-	if (retry_at(u, now) > 0)
-		log_sec(line, "retry", retry_at(u, now) - now);
-	log_str(line, "socket", u->service->socket);
+	log_begin(line, level, RECORD_STATUS);
+	log_str(line, KEY_SERVICE, u->service->name);
+	log_str(line, KEY_STATE, status_state(sup, u, now));
+	if (status_retry_at(u, now) > 0)
+		log_sec(line, KEY_RETRY, status_retry_at(u, now) - now);
+	log_str(line, KEY_SOCKET, u->service->socket);
 	if (u->service->wait)
-		log_str(line, "wait", "true");
-	log_num(line, "worker", u->worker);
-	log_num(line, "live", count_live(sup, u->service->name));
-	log_num(line, "limit", u->service->max_connections);
-	put_counters(line, u);
-	log_sec(line, "uptime", u->listener.fd >= 0 ? now - u->listener.since : 0);
+		log_str(line, KEY_WAIT, "true");
+	log_num(line, KEY_WORKER, u->worker);
+	log_num(line, KEY_LIVE, status_live(sup, u->service->name));
+	log_num(line, KEY_LIMIT, u->service->max_connections);
+	status_put_counters(line, u);
+	log_sec(line, KEY_UPTIME, u->listener.fd >= 0 ? now - u->listener.since : 0);
 }
 
 /* The record in place of a line of the log. */
-static void write_line(FILE *out, const struct log_line *line)
+static void status_write_line(FILE *out, const struct log_line *line)
 {
 	if (line->len > 0)
 		fwrite(line->text + 1, 1, line->len - 1, out);
 	fputc('\n', out);
 }
 
-static void write_exits(FILE *out, const struct unit *u)
+static void status_write_exits(FILE *out, const struct unit *u)
 {
 	struct log_line line;
 
@@ -165,93 +184,91 @@ static void write_exits(FILE *out, const struct unit *u)
 
 		if (n == 0)
 			continue;
-		log_begin(&line, LOG_ERR, "exits");
-		log_str(&line, "service", u->service->name);
+		log_begin(&line, LOG_ERR, RECORD_EXITS);
+		log_str(&line, KEY_SERVICE, u->service->name);
 		log_status(&line, exit_status(i));
-		log_num(&line, "count", (int64_t)n);
-		write_line(out, &line);
+		log_num(&line, KEY_COUNT, (int64_t)n);
+		status_write_line(out, &line);
 	}
 }
 
-static void write_udsd(FILE *out, const struct supervisor *sup, int64_t now)
+static void status_write_udsd(FILE *out, const struct supervisor *sup, int64_t now)
 {
 	struct log_line line;
 
-	log_begin(&line, LOG_ERR, "udsd");
-	log_str(&line, "version", PACKAGE_VERSION);
-	log_num(&line, "pid", sup->pid);
-	log_sec(&line, "uptime", now - sup->started);
-	log_num(&line, "services", (int64_t)supervisor_config(sup)->count);
-	log_num(&line, "sockets", (int64_t)supervisor_listening(sup));
-	log_num(&line, "log-dropped", (int64_t)sup->log_dropped);
-	write_line(out, &line);
+	log_begin(&line, LOG_ERR, RECORD_UDSD);
+	log_str(&line, KEY_VERSION, PACKAGE_VERSION);
+	log_num(&line, KEY_PID, sup->pid);
+	log_sec(&line, KEY_UPTIME, now - sup->started);
+	log_num(&line, KEY_SERVICES, (int64_t)supervisor_config(sup)->count);
+	log_num(&line, KEY_SOCKETS, (int64_t)supervisor_listening(sup));
+	log_num(&line, KEY_LOG_DROPPED, (int64_t)sup->log_dropped);
+	status_write_line(out, &line);
 }
 
-/* Whether the unit stands for its service here. */
-static bool is_told(const struct supervisor *sup, const struct unit *u, const char *name)
+/* The next unit behind `u` (NULL: the first) by which its service is shown: the one of this name, or
+ * (NULL) all. */
+static const struct unit *status_next_shown(const struct supervisor *sup,
+					    const char *name, const struct unit *u)
 {
-	return !unit_is_control(u) && (name == NULL || is_named(u, name)) &&
-	       status_find(sup, u->service->name) == u;
+	for (u = u != NULL ? u->next : sup->units; u != NULL; u = u->next)
+		if (!unit_is_control(u) && (name == NULL || status_is_named(u, name)) &&
+		    status_find(sup, u->service->name) == u)
+			return u;
+	return NULL;
 }
 
 void status_write(FILE *out, const struct supervisor *sup, const char *name, int64_t now)
 {
+	const struct unit *u = NULL;
 	struct log_line line;
 
-	write_udsd(out, sup, now);
-	for (const struct unit *u = sup->units; u != NULL; u = u->next) {
-		if (!is_told(sup, u, name))
-			continue;
-		fill(&line, LOG_ERR, sup, u, now);
-		write_line(out, &line);
-		write_exits(out, u);
+	status_write_udsd(out, sup, now);
+	while ((u = status_next_shown(sup, name, u)) != NULL) {
+		status_put_service(&line, LOG_ERR, sup, u, now);
+		status_write_line(out, &line);
+		status_write_exits(out, u);
 	}
 }
 
-static void write_connection(FILE *out, const char *name, const struct slot *slot,
-			     int64_t now)
+static void status_write_connection(FILE *out, const char *name, const struct live *live,
+				    int64_t now)
 {
-	pid_t pid = atomic_load(&slot->pid);
+	const struct slot *slot = live->slot;
 	struct log_line line;
 
-	if (pid <= 0)
-		return;
-	log_begin(&line, LOG_ERR, "connection");
-	log_str(&line, "service", name);
-	log_num(&line, "conn", (int64_t)slot->conn);
-	log_num(&line, "pid", pid);
-	log_num(&line, "peer-uid", slot->uid);
-	log_num(&line, "peer-gid", slot->gid);
-	log_num(&line, "peer-pid", slot->peer_pid);
-	log_sec(&line, "age",
+	log_begin(&line, LOG_ERR, RECORD_CONNECTION);
+	log_str(&line, KEY_SERVICE, name);
+	log_num(&line, KEY_CONN, (int64_t)slot->conn);
+	log_num(&line, KEY_PID, live->pid);
+	log_num(&line, KEY_PEER_UID, slot->uid);
+	log_num(&line, KEY_PEER_GID, slot->gid);
+	log_num(&line, KEY_PEER_PID, slot->peer_pid);
+	log_sec(&line, KEY_AGE,
 		slot->started > 0 && slot->started < now ? now - slot->started : 0);
-	log_bytes(&line, "rule", slot->rule, strnlen(slot->rule, sizeof(slot->rule)));
-	write_line(out, &line);
+	log_bytes(&line, KEY_RULE, slot->rule, strnlen(slot->rule, sizeof(slot->rule)));
+	status_write_line(out, &line);
 }
 
 void status_list(FILE *out, const struct supervisor *sup, const char *name, int64_t now)
 {
-	for (const struct unit *u = sup->units; u != NULL; u = u->next) {
-		const char *own = u->service->name;
-		const struct unit *with = NULL;
+	const struct unit *u = NULL;
 
-		if (!is_told(sup, u, name))
-			continue;
-		while ((with = status_next_board(sup, own, with)) != NULL)
-			for (uint32_t i = 0; i < scoreboard_high(with->board->map); i++)
-				write_connection(out, own, &with->board->map->slots[i],
-						 now);
+	while ((u = status_next_shown(sup, name, u)) != NULL) {
+		struct live at = {0};
+
+		while (status_next_live(sup, u->service->name, &at))
+			status_write_connection(out, u->service->name, &at, now);
 	}
 }
 
 void status_log(const struct supervisor *sup, int64_t now)
 {
+	const struct unit *u = NULL;
 	struct log_line line;
 
-	for (const struct unit *u = sup->units; u != NULL; u = u->next) {
-		if (!is_told(sup, u, NULL))
-			continue;
-		fill(&line, LOG_NOTICE, sup, u, now);
+	while ((u = status_next_shown(sup, NULL, u)) != NULL) {
+		status_put_service(&line, LOG_NOTICE, sup, u, now);
 		log_end(&line);
 	}
 }

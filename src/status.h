@@ -1,8 +1,8 @@
 /*
- * status.h: what is told about services and connections: to udsctl, and to the log on SIGUSR1.
+ * status.h: records of services and connections, for udsctl and, on SIGUSR1, for the log.
  *
  * Records are written as log lines are, a word and key=value pairs. All of it is read from the
- * scoreboards without a lock; what workers wrote there is only shown, never believed.
+ * scoreboards without a lock; what workers wrote there is shown and not relied on.
  */
 #ifndef UDSD_STATUS_H
 #define UDSD_STATUS_H
@@ -14,17 +14,24 @@
 /* The current unit of a service; else a former one of which handlers live yet; else NULL. */
 struct unit *status_find(const struct supervisor *sup, const char *name);
 
-/* The next unit of a service behind `unit` (NULL: the first) that has a scoreboard of its own. */
-const struct unit *status_next_board(const struct supervisor *sup, const char *name,
-				     const struct unit *unit);
+/* A live connection, as its slot says. */
+struct live {
+	const struct unit *unit; /* one that has the scoreboard; NULL: begin */
+	struct slot *slot;
+	pid_t pid;     /* of its handler */
+	uint32_t next; /* slot to look at */
+};
 
-/* Writes `udsd`, `service` and `exits` records of one service, or (name NULL) of all. */
-void status_write(FILE *out, const struct supervisor *sup, const char *name, int64_t now);
+/* Goes on to the next live connection of a service; false: there is none. */
+bool status_next_live(const struct supervisor *sup, const char *name, struct live *at);
 
-/* Writes a `connection` record for each live connection. */
-void status_list(FILE *out, const struct supervisor *sup, const char *name, int64_t now);
+/* Writes records of one service, or (name NULL) of all. */
+typedef void status_writer(FILE *out, const struct supervisor *sup, const char *name,
+			   int64_t now);
+status_writer status_write; /* `udsd`, `status`, `exits` */
+status_writer status_list;  /* `connection` */
 
-/* Logs a `counters` line for each service. */
+/* Logs a `status` line for each service. */
 void status_log(const struct supervisor *sup, int64_t now);
 
 #endif

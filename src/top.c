@@ -109,7 +109,7 @@ static struct answer show(const char *socket)
 	struct answer a, old = {0};
 	struct records rs, before = {0};
 
-	while ((a = ask_records(socket, 5, words, &rs)).verdict == ANSWER_OK) {
+	while ((a = ask_records(socket, 5, words, &rs)).verdict == VERDICT_OK) {
 		if (rs.count > 0)
 			draw_all(&rs, &before);
 		free(before.list);

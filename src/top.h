@@ -5,7 +5,7 @@
 #include "ask.h"
 
 /* Until q or Ctrl-C. Standard input and output are a terminal. The last answer, whose text (of
- * ANSWER_OK) means nothing any more; answer_free() it. */
+ * VERDICT_OK) means nothing any more; answer_free() it. */
 struct answer top(const char *socket);
 
 #endif

@@ -1,12 +1,14 @@
 /*
  * udsctl: shows and steers a running supervisor.
  *
- * A table of commands; each asks the control socket (ask.c) and shows what comes back (display.c). A
- * command that the supervisor knows is sent as it was typed.
+ * A table of commands, from which the help follows. Each asks the control socket (ask.c) and shows
+ * what comes back (display.c, metrics.c, top.c); a command that the supervisor knows is sent as it was
+ * typed.
  */
 #include "ask.h"
 #include "defaults.h"
 #include "display.h"
+#include "protocol.h"
 #include "top.h"
 
 #include <getopt.h>
@@ -24,19 +26,7 @@
 static const char usage_text[] = "usage: udsctl [-s SOCKET] [--json] COMMAND\n"
 				 "       udsctl -h | -V\n";
 
-static const char help_text[] =
-	"\n"
-	"Shows and steers a running udsd.\n"
-	"\n"
-	"  status [SERVICE]         what there is, and how it goes\n"
-	"  list [SERVICE]           live connections\n"
-	"  kill SERVICE CONN        end one: SIGTERM, after kill-grace SIGKILL\n"
-	"  disable SERVICE          take its socket away; live connections go on\n"
-	"  enable SERVICE           put it back; a reload or a restart does so, too\n"
-	"  drain SERVICE            disable, then wait until no connection is live\n"
-	"  reload                   put the changed config in force, or say what is wrong\n"
-	"  metrics                  in Prometheus's text format\n"
-	"  top                      a live table; q quits\n"
+static const char options_text[] =
 	"\n"
 	"  -s, --socket=SOCKET      the control socket (%s)\n"
 	"  -j, --json               status and list as JSON\n"
@@ -46,189 +36,197 @@ static const char help_text[] =
 	"Exit status: 0 done; 1 refused, or no such service or connection; 64 usage; 69 no\n"
 	"supervisor is there; 78 reload: the config is refused.\n";
 
-static char enabled_again[] = "somebody has enabled it again";
+static char enabled_again[] = "another client has enabled it again";
 
-struct options {
+struct call;
+
+typedef void show_records(const struct records *records);
+
+struct command {
+	const char *name, *arguments; /* [those] in brackets may be left out */
+	const char *help;
+	int (*run)(const struct call *call);
+	/* how the answer's records are shown: all, those of one service, as JSON; NULL: they are not */
+	show_records *show, *one, *json;
+	const char *request; /* NULL: it is sent as it was typed */
+	int seconds;         /* that the answer may take; 0: ANSWER_SECONDS */
+};
+
+/* A command line. */
+struct call {
+	const struct command *command;
+	const char *const *words; /* NULL at their end */
 	const char *socket;
 	bool json;
 };
 
-static _Noreturn void usage(const char *problem, const char *what)
+static _Noreturn void udsctl_usage(const char *problem, const char *what)
 {
 	fprintf(stderr, "udsctl: %s: %s\n%s", problem, what, usage_text);
 	exit(EX_USAGE);
 }
 
-/* The exit status that an answer stands for; says what is wrong. */
-static int conclude(const struct answer *a, const char *const *words)
+/* The exit status that an answer stands for; says what is wrong, and frees it. */
+static int udsctl_conclude(struct answer *a, const char *const *words)
 {
-	const char *text = a->text != NULL ? a->text : "no memory left";
+	const char *text = a->text != NULL ? a->text : "out of memory";
+	int status = 1;
 
-	switch (a->verdict) {
-	case ANSWER_OK:
-		return fflush(stdout) == 0 ? 0 : 1;
-	case ANSWER_REFUSED:
+	if (a->verdict == VERDICT_OK) {
+		status = fflush(stdout) == 0 ? 0 : 1;
+	} else if (a->verdict == VERDICT_REFUSED) {
 		fprintf(stderr, "%sudsctl: the config is refused, nothing has changed\n",
 			text);
-		return EX_CONFIG;
-	case ANSWER_NOBODY:
+		status = EX_CONFIG;
+	} else if (a->verdict == VERDICT_UNREACHABLE) {
 		fprintf(stderr,
 			"udsctl: %s\nudsctl: is udsd running? -s names its control-socket\n",
 			text);
-		return EX_UNAVAILABLE;
-	default:
+		status = EX_UNAVAILABLE;
+	} else {
 		fprintf(stderr, "udsctl:");
 		for (; *words != NULL; words++)
 			fprintf(stderr, " %s", *words);
 		fprintf(stderr, ": %.*s\n", (int)strcspn(text, "\n"), text);
-		return 1;
 	}
+	answer_free(a);
+	return status;
 }
 
-/* Sends the words; shows the records of the answer. */
-static int ask_and_show(const struct options *o, const char *const *words,
-			void (*show)(const struct records *))
+/* Asks for records and shows them. */
+static int udsctl_show(const struct call *call)
 {
+	const struct command *c = call->command;
+	const char *const request[] = {c->request, NULL};
+	show_records *show = call->words[1] != NULL ? c->one : c->show;
 	struct records rs;
-	struct answer a = ask_records(o->socket, ANSWER_SECONDS, words, &rs);
-	int status;
+	struct answer a = ask_records(call->socket, ANSWER_SECONDS,
+				      c->request != NULL ? request : call->words, &rs);
 
-	if (a.verdict == ANSWER_OK)
-		show(&rs);
+	if (a.verdict == VERDICT_OK)
+		(call->json ? c->json : show)(&rs);
 	free(rs.list);
-	status = conclude(&a, words);
-	answer_free(&a);
-	return status;
+	return udsctl_conclude(&a, call->words);
 }
 
-static int do_status(const struct options *o, const char *const *words)
+static int udsctl_order(const struct call *call)
 {
-	if (o->json)
-		return ask_and_show(o, words, display_json_status);
-	return ask_and_show(o, words, words[1] != NULL ? display_detail : display_status);
+	int seconds =
+		call->command->seconds > 0 ? call->command->seconds : ANSWER_SECONDS;
+	struct answer a = ask(call->socket, seconds, call->words);
+
+	if (a.verdict == VERDICT_OK)
+		fputs(a.text, stdout);
+	return udsctl_conclude(&a, call->words);
 }
 
-static int do_list(const struct options *o, const char *const *words)
+static int udsctl_top(const struct call *call)
 {
-	return ask_and_show(o, words, o->json ? display_json_list : display_list);
-}
-
-static int do_order(const struct options *o, const char *const *words)
-{
-	struct answer a = ask(o->socket, ANSWER_SECONDS, words);
-	int status = conclude(&a, words);
-
-	answer_free(&a);
-	return status;
-}
-
-static int do_metrics(const struct options *o, const char *const *words)
-{
-	const char *const status[] = {"status", NULL};
-
-	(void)words;
-	return ask_and_show(o, status, display_metrics);
-}
-
-static int do_top(const struct options *o, const char *const *words)
-{
-	const char *const status[] = {"status", NULL};
 	struct answer a;
-	int rc;
 
 	if (!isatty(STDOUT_FILENO) || !isatty(STDIN_FILENO))
-		return ask_and_show(o, status, display_status);
-	a = top(o->socket);
-	rc = conclude(&a, words);
-	answer_free(&a);
-	return rc;
+		return udsctl_show(call);
+	a = top(call->socket);
+	return udsctl_conclude(&a, call->words);
 }
 
-static int do_reload(const struct options *o, const char *const *words)
+/* Whether the service still drains; if not, *a says why. *live: its connections. */
+static bool udsctl_is_draining(const struct call *call, struct answer *a, double *live)
 {
-	struct answer a = ask(o->socket, RELOAD_SECONDS, words);
-	int status;
-
-	if (a.verdict == ANSWER_OK)
-		fputs(a.text, stdout);
-	status = conclude(&a, words);
-	answer_free(&a);
-	return status;
-}
-
-/* Whether the service drains yet; if not, *a tells why. *live: its connections. */
-static bool is_draining(const struct options *o, const char *service, struct answer *a,
-			double *live)
-{
-	const char *const words[] = {"status", service, NULL};
+	const char *const words[] = {"status", call->words[1], NULL};
+	const struct record *r;
 	struct records rs;
 	bool draining = false;
 
-	*a = ask_records(o->socket, ANSWER_SECONDS, words, &rs);
-	for (size_t i = 0; i < rs.count; i++) {
-		const char *state = record_get(&rs.list[i], "state");
+	*a = ask_records(call->socket, ANSWER_SECONDS, words, &rs);
+	r = records_next(&rs, NULL, RECORD_STATUS);
+	if (r != NULL) {
+		const char *state = record_get(r, KEY_STATE);
 
-		if (*state == '\0') /* not of the service itself */
-			continue;
-		draining = strcmp(state, "draining") == 0;
-		*live = record_number(&rs.list[i], "live");
-		if (!draining && strcmp(state, "disabled") != 0)
-			*a = (struct answer){ANSWER_ERROR, enabled_again, a->all};
+		draining = strcmp(state, STATE_DRAINING) == 0;
+		*live = record_number(r, KEY_LIVE);
+		if (!draining && strcmp(state, STATE_DISABLED) != 0)
+			*a = (struct answer){VERDICT_ERROR, enabled_again, a->all};
 	}
 	free(rs.list);
 	return draining;
 }
 
-static int do_drain(const struct options *o, const char *const *words)
+static int udsctl_drain(const struct call *call)
 {
-	const char *const disable[] = {"disable", words[1], NULL};
-	int rc = do_order(o, disable);
-	bool tell = isatty(STDERR_FILENO);
-	struct answer a;
+	const char *const disable[] = {"disable", call->words[1], NULL};
+	bool show = isatty(STDERR_FILENO);
+	struct answer a = ask(call->socket, ANSWER_SECONDS, disable);
 	double live;
 
-	if (rc != 0)
-		return rc;
-	while (is_draining(o, words[1], &a, &live)) {
-		if (tell)
-			fprintf(stderr, "\r%s: %.0f live\033[K", words[1], live);
+	if (a.verdict != VERDICT_OK)
+		return udsctl_conclude(&a, call->words);
+	answer_free(&a);
+	while (udsctl_is_draining(call, &a, &live)) {
+		if (show)
+			fprintf(stderr, "\r%s: %.0f live\033[K", call->words[1], live);
 		answer_free(&a);
 		(void)poll(NULL, 0, LOOK_AGAIN);
 	}
-	if (tell)
+	if (show)
 		fputs("\r\033[K", stderr);
-	rc = conclude(&a, words);
-	answer_free(&a);
-	return rc;
+	return udsctl_conclude(&a, call->words);
 }
 
-static const struct {
-	const char *name;
-	int least, most; /* words behind it */
-	int (*run)(const struct options *o, const char *const *words);
-} commands[] = {
-	{"status", 0, 1, do_status}, {"list", 0, 1, do_list},
-	{"kill", 2, 2, do_order},    {"disable", 1, 1, do_order},
-	{"enable", 1, 1, do_order},  {"drain", 1, 1, do_drain},
-	{"reload", 0, 0, do_reload}, {"metrics", 0, 0, do_metrics},
-	{"top", 0, 0, do_top},
+static const struct command commands[] = {
+	{"status", "[SERVICE]", "what there is, and how it goes", .run = udsctl_show,
+	 .show = display_status, .one = display_detail, .json = display_json_status},
+	{"list", "[SERVICE]", "live connections", .run = udsctl_show,
+	 .show = display_list, .one = display_list, .json = display_json_list},
+	{"kill", "SERVICE CONN", "end one: SIGTERM, after kill-grace SIGKILL",
+	 .run = udsctl_order},
+	{"disable", "SERVICE", "take its socket away; live connections go on",
+	 .run = udsctl_order},
+	{"enable", "SERVICE", "put it back; a reload or a restart does so, too",
+	 .run = udsctl_order},
+	{"drain", "SERVICE", "disable, then wait until no connection is live",
+	 .run = udsctl_drain},
+	{"reload", "", "put the changed config in force, or say what is wrong",
+	 .run = udsctl_order, .seconds = RELOAD_SECONDS},
+	{"metrics", "", "in Prometheus's text format", .run = udsctl_show,
+	 .show = display_metrics, .request = "status"},
+	{"top", "", "a live table; q quits", .run = udsctl_top, .show = display_status,
+	 .request = "status"},
 };
 
-static int run(const struct options *o, int count, char **words)
+#define COMMANDS (sizeof(commands) / sizeof(*commands))
+
+static int udsctl_help(void)
 {
-	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
-		if (strcmp(words[0], commands[i].name) != 0)
-			continue;
-		if (count - 1 < commands[i].least || count - 1 > commands[i].most)
-			usage("too few or too many words behind", words[0]);
-		for (int k = 1; k < count; k++)
-			if (words[k][0] == '\0' || strpbrk(words[k], " \t\r\n") != NULL)
-				usage("not a name", words[k]);
-		if (o->json && i > 1)
-			usage("--json does not go with", words[0]);
-		return commands[i].run(o, (const char *const *)words);
-	}
-	usage("no such command", words[0]);
+	printf("%s\nShows and steers a running udsd.\n\n", usage_text);
+	for (const struct command *c = commands; c < commands + COMMANDS; c++)
+		printf("  %s %-*s %s\n", c->name, 23 - (int)strlen(c->name), c->arguments,
+		       c->help);
+	printf(options_text, defaults_supervisor());
+	return fflush(stdout) == 0 ? 0 : 1;
+}
+
+static const struct command *udsctl_find(const char *name)
+{
+	for (size_t i = 0; i < COMMANDS; i++)
+		if (strcmp(name, commands[i].name) == 0)
+			return &commands[i];
+	udsctl_usage("no such command", name);
+}
+
+static int udsctl_run(struct call *call, int count)
+{
+	const char *const *words = call->words;
+
+	call->command = udsctl_find(words[0]);
+	if (!protocol_takes(call->command->arguments, count - 1))
+		udsctl_usage("too few or too many words behind", words[0]);
+	for (int k = 1; k < count; k++)
+		if (words[k][0] == '\0' || strpbrk(words[k], " \t\r\n") != NULL)
+			udsctl_usage("not a name", words[k]);
+	if (call->json && call->command->json == NULL)
+		udsctl_usage("--json does not go with", words[0]);
+	return call->command->run(call);
 }
 
 int main(int argc, char **argv)
@@ -238,28 +236,25 @@ int main(int argc, char **argv)
 					      {"help", no_argument, NULL, 'h'},
 					      {"version", no_argument, NULL, 'V'},
 					      {0}};
-	struct options o = {.socket = defaults_supervisor()};
+	struct call call = {.socket = defaults_supervisor()};
+	int c;
 
-	for (int c; (c = getopt_long(argc, argv, "s:jhV", longs, NULL)) != -1;) {
-		if (c == 's') {
-			o.socket = optarg;
-		} else if (c == 'j') {
-			o.json = true;
-		} else if (c == 'h') {
-			fputs(usage_text, stdout);
-			printf(help_text, defaults_supervisor());
-			return fflush(stdout) == 0 ? 0 : 1;
-		} else if (c == 'V') {
-			puts("udsctl " PACKAGE_VERSION);
-			return fflush(stdout) == 0 ? 0 : 1;
-		} else {
-			fputs(usage_text, stderr);
-			return EX_USAGE;
-		}
+	while ((c = getopt_long(argc, argv, "s:jhV", longs, NULL)) != -1) {
+		if (c == 's')
+			call.socket = optarg;
+		else if (c == 'j')
+			call.json = true;
+		else if (c == 'h')
+			return udsctl_help();
+		else if (c == 'V')
+			return puts("udsctl " PACKAGE_VERSION) < 0 || fflush(stdout) != 0;
+		else
+			break;
 	}
-	if (optind == argc) {
+	if (c != -1 || optind == argc) {
 		fputs(usage_text, stderr);
 		return EX_USAGE;
 	}
-	return run(&o, argc - optind, argv + optind);
+	call.words = (const char *const *)argv + optind;
+	return udsctl_run(&call, argc - optind);
 }

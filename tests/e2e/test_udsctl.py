@@ -41,7 +41,7 @@ class Shown(ControlCase):
                               + self.section("t"))
         self.assert_rejected(self.path("s.sock"))
         text = self.ctl("status", "s")
-        for line in ("s: enabled", r"  rejected +rule 1", "  live +0 of 64", "  connections +0;"):
+        for line in ("s: enabled", "  rejected-rule +1 ", "  live +0 of 64", "  total +0 "):
             self.assertRegex(text, "(?m)^" + line)
         self.assertNotIn("t: ", text)
 
