@@ -18,7 +18,8 @@ import time
 
 sys.path.insert(1, os.path.join(sys.path[0], "..", "e2e")) # for lib
 from lib import PATIENCE
-from phases import PHASES, place
+from phases import PHASES
+from places import place
 
 # What can fail for no other reason.
 MEMORY = """

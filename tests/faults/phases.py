@@ -4,25 +4,34 @@ Wherever a call fails: udsd ends only before it serves, nothing hangs, no descri
 is left, and a client gets what it came for or, where the log says why, a clean end of file.
 """
 import errno
-import functools
 import os
 import re
-import shutil
 import signal
-import subprocess
 import time
 
 from lib import (PATIENCE, PYTHON, UDSD_VFORK, Case, Udsd, complete, config, proc, service,
                  wait_for)
 from lib.clients import visit
 from injection import Faults
+from places import at, is_in
 
 NEXT_WORKER = 0.1               # seconds until a worker is started again
 SOON = 1.0 + NEXT_WORKER        # nothing takes longer
 SERVED = b"hello\r\nx"
 PRIVILEGES = {"chdir", "getgroups", "getresgid", "getresuid", "nice", "prctl", "setgroups",
               "setpgid", "setresgid", "setresuid", "setrlimit", "setsid", "syscall"}
-LOSES_LINES = "(write_all|send_record)@"
+# Places, by their names in src.
+DROPS = at("discard")                               # what is not read resets a client
+LOSES_LINES = at("write_all", "send_record")
+BECOMES = at("@privilege", "@handler", "begin@worker", "become@inetd") # the user, and what it has
+NEED_NOT = at("leave_keyring")
+CHECKS = at("prove")
+LOOKS = at("own_path", "open_path", "pidfile_is_at")
+KEEPS = at("own_path", "remove_name", "place_open_parent", "is_own", "open_locked", "pidfile_is_at",
+           "pidfile_release")
+DAEMON = at("become_daemon", "wait_for_daemon", "leave_standard", "say_ready", "serve@main")
+AS_EVER = at("@handler", "@inetd", "@limit", "@peer", "@privilege", "@relay", "@table")
+UPGRADES = at("@upgrade")
 # Serves one client, as a service with `wait` does.
 ACCEPTS = """
 import _socket
@@ -31,24 +40,6 @@ client.sendall(b"hello\\r\\n")
 while data := client.recv(65536):
     client.sendall(data)
 """
-
-
-@functools.lru_cache(None)
-def place(offset):
-    """Where a call returns to: function and line, if that can be told."""
-    if shutil.which("addr2line") is None:
-        return "%#x" % offset
-    done = subprocess.run(["addr2line", "-sfie", UDSD_VFORK, "%#x" % (offset - 1)], capture_output=True,
-                          text=True, check=True)
-    words = done.stdout.split("\n")
-    pairs = list(zip(words[::2], words[1::2]))  # innermost first
-    function, line = next((pair for pair in pairs if ".h:" not in pair[1]), pairs[0])
-    return "%s@%s" % (function, line.split(" ")[0])
-
-
-def is_in(site, pattern):
-    """Whether a site is in a function whose name and place begin so."""
-    return re.match("(%s)" % pattern, place(site.offset)) is not None
 
 
 class Sweep(Case):
@@ -115,8 +106,8 @@ class Sweep(Case):
         started = time.monotonic()
         got = visit(self.path(name), b"x", timeout=5 * PATIENCE)
         took = time.monotonic() - started
-        if got == "ECONNRESET" and self.is_at("discard@"):
-            got = b""           # what is not read resets a client
+        if got == "ECONNRESET" and self.is_at(DROPS):
+            got = b""
         if got != wanted:
             self.assertEqual(got, b"", name)
             if name != "r":     # which only misses its message
@@ -182,9 +173,9 @@ class Sweep(Case):
     def is_privilege(self, site):
         """Whether no handler may be executed without the call."""
         return (site.call in PRIVILEGES and site.role == "worker"
-                and re.search("privilege.c|handler.c|^begin@|^become@", place(site.offset))
-                and not is_in(site, "leave_keyring")
-                and (not is_in(site, "prove") or site.call.startswith("get")))
+                and is_in(site, BECOMES)
+                and not is_in(site, NEED_NOT)
+                and (not is_in(site, CHECKS) or site.call.startswith("get")))
 
     def check_status(self, site, status):
         """What is wrong where the config is read is the config's fault, or the system's; what
@@ -192,15 +183,14 @@ class Sweep(Case):
         allowed = {71}
         if site.role in ("config", "child"):
             allowed.add(78)
-        if is_in(site, "(own_path|open_path|pidfile_is_at)@"):
+        if is_in(site, LOOKS):
             allowed.add(69)
         self.assertIn(status, allowed)
 
     def check_paths(self, site):
         """No path is left but where it could not be looked at, when it may be somebody else's, or
         not be removed. The next start takes it over."""
-        kept = is_in(site, "(own_path|remove_name|place_open_parent|is_own|open_locked"
-                     "|pidfile_is_at|pidfile_release)@")
+        kept = is_in(site, KEEPS)
         for path in filter(os.path.lexists, self.sup.sockets + [self.control, self.path("pid")]):
             os.unlink(path)
             self.assertTrue(kept, path)
@@ -293,7 +283,7 @@ class Control(Sweep):
         for request in ("status", "list s", "kill s 0", "disable f", "enable f", "reload"):
             started = time.monotonic()
             answer = visit(self.control, request.encode() + b"\n")
-            if not (answer == "ECONNRESET" and self.is_at("discard@")):
+            if not (answer == "ECONNRESET" and self.is_at(DROPS)):
                 self.assertIsInstance(answer, bytes, request)
             self.assertLess(time.monotonic() - started, (SOON + 1) * PATIENCE, request)
 
@@ -368,7 +358,7 @@ class Daemon(Start):
         self.faults.record(False)
         self.assertEqual(self.sup.stop(), 0)
         return [site for site in self.faults.sites()
-                if is_in(site, "become_daemon|wait_for_daemon|leave_standard|say_ready|serve@")]
+                if is_in(site, DAEMON)]
 
     def run_case(self, trial):
         environment = self.environment()
@@ -405,7 +395,7 @@ class Stop(Sweep):
         self.assertEqual(self.sup.stop(), 0)
         self.assertLess(time.monotonic() - started, (SOON + 1) * PATIENCE)
         for sock in self.socks:
-            if not self.is_at("discard@"):
+            if not self.is_at(DROPS):
                 self.assert_end(sock)
             sock.close()
 
@@ -449,8 +439,8 @@ class Upgrade(Sweep):
 
     def sites(self):
         """Without those of a worker's and a handler's beginning, which is as at a connection."""
-        return [site for site in super().sites() if site.role != "worker" or not is_in(
-            site, r"[a-z_]*@\S*(handler|inetd|limit|peer|privilege|relay|table)\.c")]
+        return [site for site in super().sites()
+                if site.role != "worker" or not is_in(site, AS_EVER)]
 
     def verdicts(self):
         return [event for event in self.sup.events("upgrade")
@@ -464,7 +454,7 @@ class Upgrade(Sweep):
             self.look()
             return
         self.end_fault()
-        self.assertFalse(is_in(trial.site, r"[a-z_]*@\S*upgrade\.c"), "udsd has ended")
+        self.assertFalse(is_in(trial.site, UPGRADES), "udsd has ended")
         self.check_status(trial.site, self.sup.result)
         self._end_leftovers()
         for path in filter(os.path.lexists, self.sup.sockets + [self.control, self.path("pid")]):
