@@ -9,7 +9,7 @@ c_sources = $(filter-out tests/bench/%,$(filter %.c,$(c_files)))
 in_srcdir = cd $(srcdir) &&
 mans = $(dist_man_MANS)
 
-.PHONY: help lint format check-format check-man coverage
+.PHONY: help lint format check-format check-includes check-man coverage
 help:
 	@echo 'make run            serve run/echo.sock in the foreground'
 	@echo 'make check          the tests (TESTS=... for some of them)'
@@ -23,6 +23,7 @@ help:
 	@echo 'make lint           cppcheck and clang-tidy'
 	@echo 'make format         clang-format all C files'
 	@echo 'make check-format   ... or only say what it would change'
+	@echo 'make check-includes which file of src includes which: no circle, and no folder that it may not'
 	@echo 'make check-man      lint the manual pages'
 	@echo 'make coverage       the tests, then the lines covered (configure --enable-coverage)'
 
@@ -45,6 +46,9 @@ format:
 
 check-format:
 	$(in_srcdir) clang-format --dry-run -Werror $(c_files)
+
+check-includes:
+	@$(PYTHON) $(srcdir)/tests/check-includes $(srcdir)/src
 
 check-man:
 	@$(in_srcdir) if command -v mandoc >/dev/null; then \
