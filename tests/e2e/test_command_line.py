@@ -9,6 +9,7 @@ import socket
 import termios
 
 from lib import REFUSED, USER, Case, complete, config, main, proc, service, wait_for
+from lib.allowed import niceness
 
 USAGE = 64
 SERVED = 69
@@ -146,7 +147,7 @@ class Bare(Case):
         )
         self.assertEqual(
             self.talk(sup.socket).decode().split("\n"),
-            ["0027", "/tmp", "b c", "3", "err", ""],
+            ["0027", "/tmp", "b c", niceness(3), "err", ""],
         )
         self.assertEqual(os.stat(sup.socket).st_mode & 0o7777, 0o640)
 

@@ -7,6 +7,7 @@ import time
 
 from lib import (IS_ROOT, REFUSED, USER, Case, complete, config, main, needs_root, needs_user,
                  service)
+from lib.allowed import niceness
 
 CAT = shutil.which("cat")
 MIB = 1024 * 1024
@@ -474,14 +475,15 @@ class Accepted(ConfigCase):
         handler = self.script("show", "umask; nice")
         plain = service("plain", socket=self.path("plain"), handler=[handler])
         own = service("own", socket=self.path("own"), handler=[handler], umask="011")
+        nice = niceness(3).encode()
         for text in (
             defaults + plain + own,
             plain + own + defaults,
             plain + defaults + own,
         ):
             sup = self.udsd(text)
-            self.assertEqual(self.talk(self.path("plain")), b"0077\n3\n")
-            self.assertEqual(self.talk(self.path("own")), b"0011\n3\n")
+            self.assertEqual(self.talk(self.path("plain")), b"0077\n%s\n" % nice)
+            self.assertEqual(self.talk(self.path("own")), b"0011\n%s\n" % nice)
             self.assertEqual(sup.stop(), 0)
 
     def test_strings_mean_what_they_say(self):

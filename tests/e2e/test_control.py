@@ -6,6 +6,7 @@ import stat
 import time
 
 from lib import SANITIZED, USER, clients, main, needs_root, proc, read_to_end, service, wait_for
+from lib.allowed import as_many_as
 from lib.control_socket import ControlCase
 from lib.orders import identity
 from lib.users import Who, as_user
@@ -134,7 +135,7 @@ class Bounds(ControlCase):
         wait_for(lambda: len(proc.fds(sup.pid)) <= before + 10, 20, "descriptors to be closed")
 
     def test_who_does_not_read_gets_no_more_time(self):
-        count = 100 if SANITIZED else 1500      # an answer that no socket takes at once
+        count = 100 if SANITIZED else as_many_as(1500)   # an answer that no socket takes at once
         sup = self.serve_controlled("".join(service(
             "s%d" % n, socket=self.path("s%d" % n), handler=[self.tag(), "one"])
             for n in range(count)))

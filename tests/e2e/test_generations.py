@@ -4,6 +4,7 @@ import os
 import signal
 
 from lib import SANITIZED, main, service, wait_for
+from lib.allowed import as_many_as
 from lib.control_socket import ControlCase
 
 # Accepts, greets with its pid, and does not mind being told to end.
@@ -116,8 +117,9 @@ class AtOnce(ControlCase):
         self.upgrade(sup)
 
     def test_an_upgrade_of_thousands(self):
-        """More names than fit into a word of the environment."""
-        count = 100 if SANITIZED else 3200
+        """More names than fit into a word of the environment, where the limit of descriptors
+        lets there be so many."""
+        count = 100 if SANITIZED else as_many_as(3200)
         sup = self.udsd(self.controlled("".join(
             service("s%d" % n, socket=self.path("s%d" % n), handler=[self.tag(), "one"])
             for n in range(count))), ready=None)

@@ -10,6 +10,7 @@ import socket
 
 from lib import (IS_ROOT, PYTHON, WHOAMI, Case, main, needs_root, proc, read_to_end, service,
                  wait_for)
+from lib.allowed import niceness
 
 CAT = shutil.which("cat")
 O_NONBLOCK = os.O_NONBLOCK
@@ -92,7 +93,7 @@ class Inside(Case):
                         os.readlink("/proc/%d/cwd" % pid),
                         status["NoNewPrivs"],
                     ),
-                    (umask, str(min(19, os.nice(0) + nice)), folder, no_new),
+                    (umask, niceness(nice), folder, no_new),
                 )
 
     def test_limits(self):

@@ -7,6 +7,7 @@ import time
 
 from lib import (IS_ROOT, USER, Case, config, crowd, main, needs, needs_root, proc, read_to_end,
                  service, wait_for)
+from lib.allowed import as_many_as, niceness
 
 # Answers each line on standard output, and tells of it on standard error.
 LINES = 'while read line; do echo "err $line" >&2; echo "out $line"; done\n'
@@ -264,7 +265,7 @@ class Death(Case):
             first = second
 
     def test_the_next_log_process_has_all_channels_at_once(self):
-        names = ["s%d" % number for number in range(200)]
+        names = ["s%d" % number for number in range(as_many_as(200, 8))]
         sup = self.udsd(config("".join(
             service(name, socket=self.path(name), handler=[self.echo()]) for name in names)))
         for name in names:
@@ -521,7 +522,7 @@ class Privileges(Case):
         self.hello(sup.socket)
         worker = sup.worker("s")
         self.assertEqual(os.readlink("/proc/%d/cwd" % worker), "/tmp")
-        self.assertEqual(proc.stat(worker)[19], "4")
+        self.assertEqual(proc.stat(worker)[19], niceness(4))
         self.assertEqual(proc.status(worker)["Umask"], "0077")
 
 

@@ -7,6 +7,7 @@ import socket
 import time
 
 from lib import USER, config, crowd, main, needs, needs_root, proc, read_to_end, service, wait_for
+from lib.allowed import niceness
 from lib.orders import OrderCase
 from lib.proc import cpu_time
 
@@ -135,7 +136,7 @@ class Given(Wait):
         _, pid = self.greeted_by(sup.socket)
         stat, status, limits = proc.stat(pid), proc.status(pid), proc.limits(pid)
         self.assertEqual([stat[n] for n in (4, 5, 6, 7)], [str(sup.pid), str(pid), str(pid), "0"])
-        self.assertEqual(stat[19], "3")
+        self.assertEqual(stat[19], niceness(3))
         self.assertEqual(limits["Max open files"], ("77", "77"))
         self.assertEqual(limits["Max core file size"], ("0", "0"))
         self.assertEqual((status["Umask"], os.readlink("/proc/%d/cwd" % pid)), ("0027", "/tmp"))
@@ -289,7 +290,7 @@ class Reload(Wait):
         os.kill(pid, signal.SIGTERM)
         self.ended(sup, pid, "signal:TERM")
         second = self.greeted_by(sup.socket, "two")[1]
-        self.assertEqual(proc.stat(second)[19], "2")
+        self.assertEqual(proc.stat(second)[19], niceness(2))
 
     def test_a_removed_or_disabled_one_ends(self):
         other = service("t", socket=self.path("t"), handler=[self.echo()])
