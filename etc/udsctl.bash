@@ -1,6 +1,6 @@
 # bash completion for udsctl(1), udsd(8) and udsc(1)
 
-_udsctl_ask() { # what udsctl says, of the same supervisor that the command line names
+_udsctl_ask() { # the output of udsctl, for the supervisor that the command line names
 	local i socket=()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
@@ -13,7 +13,7 @@ _udsctl_ask() { # what udsctl says, of the same supervisor that the command line
 
 _udsctl() {
 	local cur=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} words=
-	local i command= place=0
+	local i command= place=0 help=$("${COMP_WORDS[0]}" --help 2>/dev/null)
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		-s | --socket) i=$((i + 1)) ;;
@@ -31,14 +31,18 @@ _udsctl() {
 		COMPREPLY=($(compgen -f -- "$cur"))
 		return
 		;;
-	*:-*) words='--socket --json --help --version' ;;
-	*)
-		case $command:$place in
-		:0) words='status list kill disable enable drain reload metrics top' ;;
-		status:1 | list:1 | kill:1 | disable:1 | enable:1 | drain:1)
+	*:-*) words=$(awk '/^  -/ { sub("=.*", "", $2); print $2 }' <<<"$help") ;;
+	*:*)
+		# The lines of the help: a command and its arguments.
+		words=$(awk -v command="$command" -v place=$((place + 1)) \
+			'/^  [a-z]/ && (command == "" || $1 == command) { print $place }' <<<"$help")
+		case $place:$words in
+		0:*) ;;
+		*:SERVICE | *:\[SERVICE])
 			words=$(_udsctl_ask status | awk 'NR > 1 { print $1 }')
 			;;
-		kill:2) words=$(_udsctl_ask list "$previous" | awk 'NR > 1 { print $2 }') ;;
+		*:CONN) words=$(_udsctl_ask list "$previous" | awk 'NR > 1 { print $2 }') ;;
+		*) words= ;;
 		esac
 		;;
 	esac

@@ -1,20 +1,19 @@
 /*
  * control.h: the control socket, where udsctl asks: one request line, one answer.
  *
- * Its listener is that of a unit without a handler, so it is made, kept, watched, reloaded and handed
- * over as all others are. Requests are small and have 5 seconds to come. Short answers go out at
- * once; long ones are written by a process of their own, which sees all as it is now and has 10
- * seconds, so the supervisor waits for nobody.
+ * Its listener is that of a unit without a handler, so it is made, kept, watched, reloaded and passed on
+ * as all others are. A request is small and has 5 seconds to come, a long answer is written by a
+ * process of its own, which has 10 seconds (control_client.h): the supervisor waits for no client.
  */
 #ifndef UDSD_CONTROL_H
 #define UDSD_CONTROL_H
 
 #include "supervisor_state.h"
 
-/* Somebody may wait at the control socket. */
+/* A connection may be pending at the control socket. */
 void control_accept(struct supervisor *sup, struct unit *unit, int64_t now);
 
-/* A client has sent something, or has gone. */
+/* A client has sent something, or has disconnected. */
 void control_event(struct supervisor *sup, const struct watch *watch, int64_t now);
 
 /* The reload number sup->reloads has ended: tells those who wait for it the verdict, which an answer

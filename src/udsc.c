@@ -5,6 +5,8 @@
  * standard output. A flow reads only when it has written all that it had, and nothing is
  * written that could block, so neither flow ever holds up the other.
  */
+#include "unixsock.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -12,13 +14,11 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -132,16 +132,12 @@ static void client_relay(struct client *c)
 /* connect(2) blocks while the server's backlog is full; SO_SNDTIMEO bounds that. */
 static void client_connect(struct client *c)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	struct timeval limit = {c->wait / 1000, c->wait % 1000 * 1000};
-	size_t length = strlen(c->name);
-	socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
+	struct sockaddr_un address;
+	socklen_t size = unixsock_address(c->name, &address);
 
-	if (length == 0 || length >= sizeof(address.sun_path))
-		FAIL("%s: %s", c->name, strerror(length ? ENAMETOOLONG : ENOENT));
-	memcpy(address.sun_path, c->name, length);
-	if (c->name[0] == '@')
-		address.sun_path[0] = '\0';
+	if (size == 0)
+		FAIL("%s: %s", c->name, strerror(*c->name != '\0' ? errno : ENOENT));
 	c->fd = socket(AF_UNIX, c->type | SOCK_CLOEXEC, 0);
 	if (c->wait > 0)
 		setsockopt(c->fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
@@ -163,7 +159,7 @@ static void client_say(struct client *c, char **words)
 	c->up.eof = true;
 }
 
-static _Noreturn void usage(int status)
+static _Noreturn void udsc_usage(int status)
 {
 	fputs("usage: udsc [-v] [-w SECONDS] [-t TYPE] SOCKET [TEXT ...]\n"
 	      "  -v, --verbose       report connect and disconnect\n"
@@ -174,17 +170,17 @@ static _Noreturn void usage(int status)
 	exit(status ? status : fclose(stdout) != 0);
 }
 
-static void wait_set(struct client *c, const char *word)
+static void udsc_set_wait(struct client *c, const char *word)
 {
 	char *end;
 	double seconds = strtod(word, &end);
 
 	if (end == word || *end || !(seconds >= 0.001 && seconds <= 1e6))
-		usage(EX_USAGE);
+		udsc_usage(EX_USAGE);
 	c->wait = (int)(seconds * 1000);
 }
 
-static void options_parse(struct client *c, int argc, char **argv)
+static void udsc_options(struct client *c, int argc, char **argv)
 {
 	static const struct option options[] = {
 		{"verbose", 0, 0, 'v'}, {"wait", 1, 0, 'w'},    {"type", 1, 0, 't'},
@@ -194,7 +190,7 @@ static void options_parse(struct client *c, int argc, char **argv)
 		if (o == 'v')
 			c->verbose = true;
 		else if (o == 'w')
-			wait_set(c, optarg);
+			udsc_set_wait(c, optarg);
 		else if (o == 't' && strcmp(optarg, "stream") == 0)
 			c->type = SOCK_STREAM;
 		else if (o == 't' && strcmp(optarg, "seqpacket") == 0)
@@ -202,10 +198,10 @@ static void options_parse(struct client *c, int argc, char **argv)
 		else if (o == 'V')
 			exit(puts("udsc " PACKAGE_VERSION) < 0 || fclose(stdout) != 0);
 		else
-			usage(o == 'h' ? 0 : EX_USAGE);
+			udsc_usage(o == 'h' ? 0 : EX_USAGE);
 	}
 	if (optind == argc)
-		usage(EX_USAGE);
+		udsc_usage(EX_USAGE);
 }
 
 int main(int argc, char **argv)
@@ -219,7 +215,7 @@ int main(int argc, char **argv)
 	for (int fd = 0; fd >= 0 && fd <= STDERR_FILENO;)
 		fd = open("/dev/null", O_RDONLY); /* no gap for the socket to fall into */
 	signal(SIGPIPE, SIG_IGN);
-	options_parse(&c, argc, argv);
+	udsc_options(&c, argc, argv);
 	c.name = argv[optind];
 	client_connect(&c);
 	if (argv[optind + 1])
