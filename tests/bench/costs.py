@@ -110,7 +110,7 @@ def greet(path):
 
 def memory(bench):
     if not ROOT:
-        return [] # a worker's memory is shown to nobody else
+        return [] # a worker's memory is shown to root only
     server = bench.udsd("memory", LOG, as_root=True)
     greet(server.path).close()
     time.sleep(0.3)

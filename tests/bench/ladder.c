@@ -125,7 +125,7 @@ static struct hand *free_hand(void)
 	return hands;
 }
 
-/* Who the peer is, and whether it has gone already; whether more clients wait. */
+/* Who the peer is, and whether it has disconnected already; whether more clients wait. */
 static bool has_gone(int conn, bool *queued)
 {
 	struct ucred peer;

@@ -19,7 +19,7 @@ STEPS = (
     "poll, signalfd, wait4 for any child; signal mask in the child",
     "clone with a stack of its own instead of vfork",
     "eight starts at once, while more clients wait",
-    "the peer: address, credentials, whether it has gone",
+    "the peer: address, credentials, whether it has disconnected",
     "17 environment variables, 5 of them written anew",
     "setpgid in the child",
     "two log records, and the process that reads them",

@@ -218,7 +218,7 @@ class Ready:
 
 
 def serves(path):
-    """Whether somebody listens, asked with a socket of another type, which wakes nobody."""
+    """Whether a server listens, asked with a socket of another type, which wakes none."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(path)

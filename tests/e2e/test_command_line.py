@@ -129,7 +129,7 @@ class Bare(Case):
         sup = self.serve_bare(self.path("e.sock"), [TR, "-d", "l"])
         self.assertEqual(self.talk(sup.socket, b"hello"), b"heo")
 
-    def test_runs_as_whoever_started_it(self):
+    def test_runs_as_the_user_who_started_it(self):
         sup = self.serve_bare(self.path("e.sock"), [shutil.which("id"), "-u"])
         self.assertEqual(self.talk(sup.socket), OWN_UID.encode() + b"\n")
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The config: each fault is refused with file and line, what is right is accepted."""
+"""The config: each fault is reported with file and line, what is right is accepted."""
 import os
 import re
 import shutil

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The control socket: who may use it, its protocol, and that no client of it holds anybody up."""
+"""The control socket: who may use it, its protocol, and that no client of it blocks the supervisor."""
 import os
 import signal
 import stat
@@ -114,7 +114,7 @@ class Bounds(ControlCase):
         started = time.monotonic()
         silent = [self.connect(self.control, timeout=30) for _ in range(40)]
         silent[0].sendall(b"stat")
-        self.greeted(sup.socket)                # nobody else is held up
+        self.greeted(sup.socket)                # no other client is blocked
         sup.kill(signal.SIGHUP)
         sup.wait_event("reload", status="done")
         self.assert_quick(started, 2)

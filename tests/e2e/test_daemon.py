@@ -135,13 +135,13 @@ class Daemon(Case):
         self.daemon(self.text)
         self.assertEqual(self.talk(self.socket, b"x"), b"hello\r\nx")
 
-    def test_a_bad_config_is_told(self):
+    def test_a_bad_config_is_reported(self):
         done = self.again(self.text + "nonsense = 1\n")
         self.assertEqual(done.returncode, REFUSED)
         self.assertRegex(done.stderr, r"again\.conf:\d+:.*nonsense")
         self.assert_nothing_left()
 
-    def test_a_socket_in_use_is_told(self):
+    def test_a_socket_in_use_is_reported(self):
         taken = self.client()
         taken.bind(self.path("taken"))
         taken.listen()
@@ -152,7 +152,7 @@ class Daemon(Case):
         self.assertIn(self.path("taken"), done.stderr)
         self.assert_nothing_left()
 
-    def test_a_socket_that_the_system_refuses_is_told(self):
+    def test_a_socket_that_the_system_refuses_is_reported(self):
         self.write("file", "")
         done = self.again(
             self.text + service("t", socket=self.path("file/t"), handler=[self.echo()])
@@ -161,7 +161,7 @@ class Daemon(Case):
         self.assertIn(self.path("file"), done.stderr)
         self.assert_nothing_left()
 
-    def test_a_pid_file_that_cannot_be_is_told(self):
+    def test_a_pid_file_that_cannot_be_made_is_reported(self):
         for name in ("", "/file/udsd.pid"):
             with self.subTest(name=name):
                 self.write("file", "")
@@ -189,7 +189,7 @@ class Daemon(Case):
         os.close(writer)
         self.assertEqual(self.talk(self.socket, b"x"), b"hello\r\nx")
         os.set_blocking(reader, False)
-        self.assertEqual(os.read(reader, 1), b"", "somebody holds the pipe")
+        self.assertEqual(os.read(reader, 1), b"", "a process holds the pipe")
         self.assertEqual(sup.stop(), 0)
 
     def test_a_relative_config(self):

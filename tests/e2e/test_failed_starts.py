@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Handlers that cannot be started, and resources that are wanting."""
+"""Handlers that cannot be started, and resources that are short."""
 import os
 import resource
 import shutil
@@ -170,7 +170,7 @@ class Other(Case):
                 try:
                     for packet in packets:
                         sock.send(packet)
-                except BrokenPipeError:  # turned away meanwhile
+                except BrokenPipeError:  # rejected meanwhile
                     pass
                 self.assert_end(sock)
         self.put_back(handler)

@@ -14,7 +14,7 @@ HELLO = b"hello\r\n"
 
 class Store(SystemdCase):
     def crash(self, sup):
-        """Kills a supervisor; its workers serve who is queued and go."""
+        """Kills a supervisor; its workers serve the pending connections and exit."""
         sup.kill(signal.SIGKILL)
         sup.wait()
 
@@ -54,7 +54,7 @@ class Store(SystemdCase):
         for sock in queued + [packet]:
             self.assertEqual(self.receive(sock, 7), HELLO)
         self.assertEqual(self.files(), before)      # the paths are the same ones
-        self.round_trip(held)                       # whoever was connected is so yet
+        self.round_trip(held)                       # the connected client still is
         self.assertEqual(again.stop(), 0)
         self.manager.wait_stored()
         held.close()
@@ -64,7 +64,7 @@ class Store(SystemdCase):
         """Whether it accepts no more: its descriptor 3 was the listener."""
         return not os.path.lexists("/proc/%d/fd/3" % worker)
 
-    def test_nobody_is_refused_through_ten_crashes(self):
+    def test_no_connection_is_dropped_in_ten_crashes(self):
         text = self.text("s")
         sup = self.managed(text)
         self.manager.wait_stored(self.path("s"))

@@ -7,7 +7,7 @@ from lib import SANITIZED, main, service, wait_for
 from lib.allowed import as_many_as
 from lib.control_socket import ControlCase
 
-# Accepts, greets with its pid, and does not mind being told to end.
+# Accepts, greets with its pid, and ignores SIGTERM.
 STUBBORN = """
 import os, signal, socket
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -73,7 +73,7 @@ class Renamed(ControlCase):
 
 class AtOnce(ControlCase):
     def test_orders_while_the_last_worker_drains(self):
-        """Each unit is somebody's heir when it is replaced, and its path is gone besides."""
+        """Each is the successor of another when it is replaced, and its path was deleted too."""
         sup = self.serve_controlled(self.section("s") + self.section("t"))
         for turn in range(40):
             self.greeted(sup.socket, timeout=20).close()

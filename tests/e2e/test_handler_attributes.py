@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a handler is given, attribute by attribute, whatever started udsd was like.
 
-ROWS are the attributes, told by probe.c as the handler; PARENTS are those who start udsd. Every row
+ROWS are the attributes, reported by probe.c as the handler; PARENTS are how udsd is started. Every row
 is looked at in every service of every parent.
 """
 import ctypes
@@ -21,7 +21,7 @@ from lib import IS_ROOT, SANITIZED, USER, Case, diagnose, main, needs_root, serv
 from lib.native import build_c, libc
 
 PROBE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib", "probe.c")
-UNTOUCHED = object()  # as with whoever started udsd
+UNTOUCHED = object()  # as in the process that started udsd
 NONE = "0" * 16       # a set of signals or capabilities
 ROOT = pwd.getpwuid(0)
 
@@ -37,12 +37,12 @@ LIMITS = {"nofile": ("30", 30), "nproc": ("1500", 1500), "as": ("1G", 1 << 30),
 
 
 class Told:
-    """What one handler told, and what is to be compared with it."""
+    """What one handler reported, and what it is compared with."""
 
     def __init__(self, name, told, base, sup, sock):
         self.name = name        # of its service
         self.told = told
-        self.base = base        # what a child of whoever started udsd tells
+        self.base = base        # what a child of the process that started udsd reports
         self.sup = sup
         self.socket = sock
         self.worker = sup.worker(name)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Handlers on their way: starts that take long, several at once, and what goes on meanwhile."""
+"""Starts of handlers: slow ones, several at once, and what goes on meanwhile."""
 import fcntl
 import os
 import select
@@ -19,18 +19,18 @@ CONCURRENT = os.uname().machine in ("x86_64", "aarch64")    # as in raw.h
 
 
 class Slow(Case):
-    """The handler's file gets a lease: the kernel lets nobody open it before its holder has given it
+    """The handler's file gets a lease: the kernel lets no process open it before its holder has given it
     back, which may take 45 seconds."""
 
     def setUp(self):
         super().setUp()
         if not CONCURRENT:
             self.skipTest("one start at a time on this machine")
-        signal.signal(signal.SIGIO, signal.SIG_IGN)     # tells the holder that somebody waits
+        signal.signal(signal.SIGIO, signal.SIG_IGN)     # signals the holder that a process waits
         self.handler = self.script("handler", "exec %s\n" % self.echo())
 
     def take_lease(self, flags=os.O_RDONLY):
-        """Waits until nobody has the file open any more."""
+        """Waits until no process has the file open any more."""
         def take():
             try:
                 fcntl.fcntl(self.file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
@@ -122,7 +122,7 @@ class Slow(Case):
             self.assert_end(sock)
 
     def test_a_stop_ends_those_that_fail_meanwhile(self):
-        """They would be tried again; but now nobody waits for that."""
+        """They would be tried again, but now no client waits for that."""
         sup = self.serve([self.handler])
         self.hello(sup.socket).close()
         sup.wait_event("close")
@@ -169,7 +169,7 @@ class Slow(Case):
         self.round_trip(first)
         self.hello(sup.socket)
 
-    def test_what_is_sent_along_holds_nobody_up(self):
+    def test_descriptors_that_a_client_sends_block_no_other(self):
         """Its worker is the last that has the client's socket, and what is in it lingers."""
         sup = self.serve([self.handler], pass_fds=True, max_lifetime="400ms", kill_grace=0)
         self.hello(sup.socket).close()
@@ -189,7 +189,7 @@ class Slow(Case):
             self.assert_quick(started, 3)
 
     def lingering(self):
-        """A socket whose last close takes ten minutes, and who does not read from it."""
+        """A socket whose last close takes ten minutes, and a client that does not read from it."""
         with socket.create_server(("127.0.0.1", 0)) as server:
             sock = socket.create_connection(server.getsockname())
             peer, _ = server.accept()

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Hostile neighbours: a handler's user, a directory's owner, who reads the pid file."""
+"""Other users that attack: a handler's user, a directory's owner, a reader of the pid file."""
 import ctypes
 import fcntl
 import os
@@ -129,7 +129,7 @@ class WhoStopsOthers(ControlCase):
             + self.section("his", **user)
             + self.section("other", socket="@udsd-e2e-%d" % os.getpid(), allow=["any"]))
 
-    def test_holds_nothing_of_others_and_nobody_up(self):
+    def test_holds_nothing_of_others_and_blocks_none(self):
         sup = self.serve_two()
         attack = Child(self.WHO, stop_all, 6)
         end = time.monotonic() + 4
@@ -143,14 +143,14 @@ class WhoStopsOthers(ControlCase):
             self.reload(sup, timeout=5)         # which tries what his handlers may do
         self.ctl("disable", "other")
         wait_for(lambda: self.status("other")["state"] == "disabled", what="the other to be so")
-        self.ctl("enable", "other")             # nobody else has its name
+        self.ctl("enable", "other")             # no other socket has its name
         self.greeted("@udsd-e2e-%d" % os.getpid())
         self.assertGreater(attack.result(), 0)
         self.assertEqual(sup.stop(20), 0)
 
 
 class OfADirectory(Case):
-    def test_whoever_locks_it_holds_nobody_up(self):
+    def test_a_lock_on_it_blocks_nothing(self):
         """As anybody may who can read it."""
         folder = self.folder("locked")
         lock = os.open(folder, os.O_RDONLY)
@@ -184,7 +184,7 @@ class OfADirectory(Case):
 
     @needs_root
     def test_links_to_a_handler_are_walked(self):
-        """Each is somebody else's somewhere on its way."""
+        """Each has a directory of another user on its way."""
         folder = self.folder("d", 0o1777)
         stranger, own = os.path.join(folder, "stranger"), os.path.join(folder, "own")
         inner = os.path.join(folder, "inner")
@@ -207,7 +207,7 @@ class OfADirectory(Case):
 
 
 class OfThePidFile(Case):
-    def test_a_readers_lock_keeps_nobody_from_starting(self):
+    def test_a_readers_lock_keeps_no_udsd_from_starting(self):
         pid_file = self.write("udsd.pid", "1\n")
         with open(pid_file, "rb") as reader:
             fcntl.lockf(reader, fcntl.LOCK_SH)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How many: turning clients away cleanly, max-connections, per-user limits, rate."""
+"""How many: clean rejection, max-connections, per-user limits, rate."""
 import collections
 import os
 import resource
@@ -67,7 +67,7 @@ class Rejection(Case):
 
     def serve_one_an_hour(self, name="s", kind="stream"):
         """A service and the client that has its only place and token: who queues behind it is
-        turned away when it leaves."""
+        rejected when it disconnects."""
         sup = self.serve([self.echo()], name=name, type=kind, rate="1/1h", max_connections=1,
                          reject_message="come back in an hour\n")
         return sup, self.hello(sup.socket, PACKETS if kind == "seqpacket" else STREAM)
@@ -225,8 +225,8 @@ class MaxConnections(Case):
                 for sock in held:
                     self.round_trip(sock)
 
-    def test_whoever_waits_for_a_place_of_the_supervisors_is_served(self):
-        """The worker is gone, so nobody tells the next one that its handler has ended."""
+    def test_a_client_that_waits_for_a_slot_of_the_supervisors_is_served(self):
+        """The worker has exited, so the next one is not notified when its handler ends."""
         # options, how the place becomes free
         rows = [
             (dict(max_connections=1), "leaves"),
@@ -275,7 +275,7 @@ def is_pid(answer):
 
 def hammer(path, stop, held):
     """One user who holds so many connections and tries 8 at a time to have more, until a file
-    is there: the set of all that it was told."""
+    is there: the set of all its answers."""
     socks = [socket.socket(socket.AF_UNIX) for _ in range(held)]
     for sock in socks:
         sock.connect(path)
@@ -332,7 +332,7 @@ class PerUser(Case):
         self.assertEqual(len(sup.events("reject")), 1)
 
     @needs_root
-    def test_one_who_floods_keeps_nobody_out(self):
+    def test_a_user_who_floods_keeps_no_other_out(self):
         handler = self.script("handler", "echo $$\ncat\n")
         for held in (0, 2):
             with self.subTest(held=held):
@@ -425,7 +425,7 @@ class Rate(Case):
         self.assertEqual(told[:1060], [b"hello\r\n"] * 1060)
         self.assertEqual(told[1060:], [b"no"] * 20)
 
-    def test_a_worker_that_remembers_somebody_is_not_idle(self):
+    def test_a_worker_that_remembers_a_user_is_not_idle(self):
         sup = self.serve([self.echo()], rate="1/2s", worker_idle="100ms", reject_message="no")
         started = time.monotonic()
         self.assertEqual(visit(sup.socket), b"hello\r\n")

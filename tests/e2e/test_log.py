@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The log: to syslog and to standard error, and nobody is ever held up by it."""
+"""The log: to syslog and to standard error, which never blocks udsd."""
 import os
 import re
 import signal
@@ -17,7 +17,7 @@ RECORD = re.compile(r"<(\d+)>\w{3} [ \d]\d \d\d:\d\d:\d\d udsd(?:\[\d+\])?: (.*)
 
 
 class Syslogd:
-    """A syslog daemon on a path; it reads only when told to."""
+    """A syslog daemon on a path; it reads only when a test wants it."""
 
     def __init__(self, path):
         self.path = path
@@ -178,8 +178,8 @@ class ToSyslog(Case):
         time.sleep(0.3)
         self.assertEqual(accounted(), 2 * count)
 
-    def test_nobody_reading(self):
-        """Service goes on at full speed; what was dropped is counted and told."""
+    def test_no_reader(self):
+        """Service goes on at full speed; what was dropped is counted and reported."""
         daemon = self.syslogd().read()
         sup = self.serve_logged()
         self.visit(50)
@@ -226,7 +226,7 @@ class ToSyslog(Case):
             )
         self.assertEqual(sup.stop(), 0)
 
-    def test_stop_while_nobody_reads(self):
+    def test_stop_without_a_reader(self):
         self.syslogd()
         sup = self.serve_logged()
         self.visit(100)

@@ -60,7 +60,7 @@ class Logcheck(ControlCase):
             self.assertTrue(sup.events(verb), verb)
         self.assertEqual(self.reported(sup), [])
 
-    def test_what_somebody_should_read_is_reported(self):
+    def test_what_an_admin_should_read_is_reported(self):
         crash = self.script("crash", "echo 'open service=s' >&2; kill -SEGV $$\n")
         sup = self.udsd(
             self.section("s", handler=[crash]) + self.section("closed", deny=["any"])

@@ -10,7 +10,7 @@ from lib import IS_ROOT, SRC, UDSCTL, USER, main, needs, service, wait_for
 from lib.control_socket import ControlCase
 from lib.supervisor import kill_worker
 
-# Ends as it is told, at once or when there is no more input.
+# Ends as its input says, at once or when there is no more input.
 ENDS = 'read how; case $how in kill) kill -9 $$;; term) kill $$;; *) exit "${how:-0}";; esac\n'
 
 
@@ -122,7 +122,7 @@ class Counters(ControlCase):
 
 class Metrics(ControlCase):
     def values(self, text):
-        """Metrics by name and labels; each family must be told of first."""
+        """Metrics by name and labels; each family must be declared first."""
         values, family = {}, None
         for line in text.splitlines():
             head = re.match(r"# (HELP|TYPE) (\S+) ", line)

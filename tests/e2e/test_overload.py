@@ -46,7 +46,7 @@ class Limits(OverloadCase):
 
     def test_no_descriptor_at_all(self):
         """Then the worker cannot even poll(2). Whether it bears that or is replaced, it does
-        not spin, and nobody is lost."""
+        not spin, and no connection is dropped."""
         sup = self.serve([self.echo()], user="61357" if IS_ROOT else None)
         kept = self.hello(sup.socket)
         worker = sup.worker("s")

@@ -85,7 +85,7 @@ class PassFds(Case):
                     self.check_closed(sup, held, kind, count)
 
     def check_closed(self, sup, held, kind, count):
-        """Clients queue, send descriptors, and are turned away when the first one leaves. An
+        """Clients queue, send descriptors, and are rejected when the first one disconnects. An
         ordinary user may have as many under way as may be open: 1024 by Debian's default."""
         socks = [self.connect(sup.socket, kind) for _ in range(min(5, 200 // count))]
         reader, writer = os.pipe()
@@ -100,7 +100,7 @@ class PassFds(Case):
             self.assert_end(sock)
         with os.fdopen(reader, "rb") as file:
             ready = select.select([file], [], [], 5)[0]
-            self.assertTrue(ready, "somebody holds a descriptor that was sent")
+            self.assertTrue(ready, "a process holds a descriptor that was sent")
             self.assertEqual(file.read(), b"")
 
 

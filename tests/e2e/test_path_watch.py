@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Paths that somebody deletes or replaces, and those that a supervisor which was killed has left."""
+"""Paths that another process deletes or replaces, and those that a killed supervisor has left."""
 import os
 import signal
 
@@ -73,7 +73,7 @@ class Path(Case):
         self.wait_new(2)
         os.unlink(self.sup.socket)
         self.sup.kill(signal.SIGTERM)
-        self.write("s.sock", "somebody's")
+        self.write("s.sock", "another's")
         self.kept.add(self.sup.socket)
         self.assertEqual(self.sup.wait(), 0)
 

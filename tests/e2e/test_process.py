@@ -9,11 +9,11 @@ from lib import (IS_ROOT, USER, Case, config, crowd, main, needs, needs_root, pr
                  service, wait_for)
 from lib.allowed import as_many_as, niceness
 
-# Answers each line on standard output, and tells of it on standard error.
+# Answers each line on standard output, and reports it on standard error.
 LINES = 'while read line; do echo "err $line" >&2; echo "out $line"; done\n'
 CAPABILITIES = ("CapInh", "CapPrm", "CapEff", "CapAmb")
 KEPT = "+chown,+kill,+setuid,+setgid,+dac_override"
-# 32 and 33 belong to the C library; KILL and STOP nobody can refuse.
+# 32 and 33 belong to the C library; KILL and STOP cannot be ignored.
 SIGNALS = sorted(set(range(1, 65)) - {9, 19, 32, 33})
 
 
@@ -64,7 +64,7 @@ class Worker(Case):
         self.assertNotEqual(sup.worker("s"), first)
         self.assertEqual(int(sup.wait_events(2, "open")[1]["conn"]), 2)
 
-    def test_nobody_is_lost_when_it_goes(self):
+    def test_no_connection_is_dropped_when_it_exits(self):
         sup = self.serve([self.echo()], worker_idle="1ms")
         for number in range(100):
             time.sleep(number % 10 * 0.0005)
@@ -481,7 +481,7 @@ class Privileges(Case):
     @needs_root
     @needs("setpriv")
     def test_a_worker_drops_inherited_ones_too(self):
-        """Ambient capabilities, keep-caps and groups of whoever started udsd."""
+        """Ambient capabilities, keep-caps and groups of the process that started udsd."""
         text = service(
             "s", socket=self.path("s"), handler=[self.echo()], no_new_privileges=False
         )

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Clients and handlers that nobody here wrote; those of the manual are in test_recipes.py."""
+"""Clients and handlers of other projects; those of the manual are in test_recipes.py."""
 import os
 import shutil
 import socket

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Reload (HUP): all or nothing, and nobody is lost."""
+"""Reload (HUP): it is done in whole or refused, and no connection is dropped."""
 import os
 import signal
 import socket
@@ -197,7 +197,7 @@ class InPlace(OrderCase):
                 self.round_trip(held)
 
     @needs_root
-    def test_nobody_whom_both_modes_exclude_gets_in(self):
+    def test_a_user_whom_both_modes_exclude_never_gets_in(self):
         """A member of the first group, for whom a wrong order would open the socket: the first
         mode keeps only this group out, the second lets only another in."""
         values = ({"socket_group": "daemon", "socket_mode": "0606"},

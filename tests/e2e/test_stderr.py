@@ -178,7 +178,7 @@ class Lines(Talker):
             self.assertIn(mark, line)
         self.assertIn("d\0e", event["text"])
 
-    def test_nobody_can_forge_a_pair_or_a_line(self):
+    def test_no_handler_can_forge_a_pair_or_a_line(self):
         text = 'x" conn=99 service=other \\" \\x0a'
         self.say(self.sup, "read -r x <<'E'\n%s\nE\nprintf '%%s\\n' \"$x\" >&2" % text)
         event = self.sup.wait_event("stderr")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The end: handlers may finish, then TERM, then KILL; who is queued gets a clean end."""
+"""Stop: handlers may finish, then TERM, then KILL; pending connections get a clean end."""
 import errno
 import os
 import signal
@@ -107,7 +107,7 @@ class Stop(Case):
                 self.assert_ends_after(sup, 0, 1)
                 self.assertEqual(sup.events("close")[0]["status"], status)
 
-    def test_the_whole_group_is_told(self):
+    def test_the_whole_group_gets_the_signal(self):
         for timeout, grace in (("0", None), ("0", "0")):
             with self.subTest(grace=grace):
                 sup = self.serve_script(PARENT, timeout, kill_grace=grace)

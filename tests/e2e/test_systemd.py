@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""systemd: the states that it is told, and the sockets that it hands over."""
+"""systemd: the states reported to it, and the sockets that it passes."""
 import fcntl
 import os
 import re
@@ -26,7 +26,7 @@ class Notify(SystemdCase):
                 self.assertEqual(manager.states(), ["READY"])
 
     def test_ready_only_when_all_sockets_accept(self):
-        """The second one is late: whoever makes one there waits for the directory's lock."""
+        """The second one is late: a process that makes one there waits for the directory's lock."""
         lock = os.open(self.folder("late"), os.O_RDONLY)
         self.addCleanup(os.close, lock)
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -46,7 +46,7 @@ class Notify(SystemdCase):
                 self.assertEqual(self.managed(text, ready=None).wait(), status)
                 self.assertEqual(self.manager.read(), [])
 
-    def test_a_reload_is_told(self):
+    def test_a_reload_is_reported(self):
         sup = self.managed()
         for count, (text, status) in enumerate((
                 (self.text(), "done"), (self.text("s", "t"), "done"),
@@ -74,7 +74,7 @@ class Notify(SystemdCase):
         states = self.manager.states()
         self.assertEqual(states, ["READY"] + ["RELOADING", "READY"] * (len(states) // 2))
 
-    def test_an_upgrade_is_told(self):
+    def test_an_upgrade_is_reported(self):
         sup = self.managed()
         self.manager.wait("READY")
         asked = now_usec()
@@ -96,7 +96,7 @@ class Notify(SystemdCase):
                 self.assertEqual(sup.wait(), 0)
                 self.assertEqual(self.manager.states()[-1], "STOPPING")
 
-    def test_a_manager_that_does_not_read_holds_nobody_up(self):
+    def test_a_manager_that_does_not_read_blocks_nothing(self):
         self.manager.fill()
         sup = self.managed()
         self.greet(sup.socket)

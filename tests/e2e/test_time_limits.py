@@ -15,7 +15,7 @@ from lib.supervisor import kill_worker
 # A handler says its pid and those of its children, then the rest happens.
 SAY = 'echo "$$ $pids"\n'
 CHILDREN = "sleep 600 & pids=$!; sleep 600 & pids=\"$pids $!\"\n" + SAY
-DEAF_CHILD = "(trap '' TERM; sleep 600; sleep 600) & pids=$!\n"
+STUBBORN_CHILD = "(trap '' TERM; sleep 600; sleep 600) & pids=$!\n"
 
 
 class Lifetime(Case):
@@ -27,13 +27,13 @@ class Lifetime(Case):
         "obeys": ("trap 'exit 3' TERM\n" + SAY + "sleep 600\n", "500ms", "exit:3", 0.5, 0.9),
         "is slow": ("trap 'sleep 0.2; exit 4' TERM\n" + SAY + "sleep 600 & wait\n", "10s",
                     "exit:4", 0.7, 1.2),
-        "is deaf": ("trap '' TERM\n" + SAY + "while :; do sleep 600; done\n", "500ms",
+        "ignores TERM": ("trap '' TERM\n" + SAY + "while :; do sleep 600; done\n", "500ms",
                     "signal:KILL", 1.0, 1.4),
         "grace 0": ("trap 'exit 5' TERM\n" + SAY + "sleep 600\n", "0", "signal:KILL", 0.5, 0.9),
         "is stopped": (SAY + "kill -STOP $$\n", "500ms", "signal:KILL", 1.0, 1.4),
         "children": (CHILDREN + "wait\n", "500ms", "signal:TERM", 0.5, 0.9),
-        "deaf child": (DEAF_CHILD + SAY + "exec sleep 600\n", "10s", "signal:TERM", 0.5, 0.9),
-        "deaf family": ("trap '' TERM\n" + CHILDREN + "wait; sleep 600\n", "500ms",
+        "child ignores TERM": (STUBBORN_CHILD + SAY + "exec sleep 600\n", "10s", "signal:TERM", 0.5, 0.9),
+        "all ignore TERM": ("trap '' TERM\n" + CHILDREN + "wait; sleep 600\n", "500ms",
                         "signal:KILL", 1.0, 1.4),
     }
 
@@ -294,7 +294,7 @@ class Idle(Case):
         self.assertEqual([line for line in sup.lines() if re.match("(fail|busy)", line)], [])
 
     def test_writers(self):
-        """A client that does not read holds nobody for ever."""
+        """A client that does not read blocks nothing for ever."""
         rows = {
             "cat": (["/bin/cat", "/dev/zero"], "exit:1", b""),
             "echo": ([self.echo()], "exit:0", b"x" * (4 << 20)),
@@ -324,7 +324,7 @@ class Idle(Case):
         self.assert_end(sock)
         self.assertGreaterEqual(float(sup.wait_event("close")["duration"]), 1.8)
 
-    def test_without_it_nobody_is_ended(self):
+    def test_without_it_no_handler_is_ended(self):
         sup = self.serve([self.echo()])
         sock = self.hello(sup.socket)
         started = time.monotonic()

@@ -159,7 +159,7 @@ class Steering(ControlCase):
         self.assert_end(sock)
         sup.wait_event("close", conn=1, status="signal:KILL")
 
-    def test_kill_whoever_has_it(self):
+    def test_kill_in_whichever_generation(self):
         """A worker that a reload has replaced, one from before an upgrade, and the supervisor."""
         sup = self.serve_controlled(self.section("s"))
         socks = [self.greeted(sup.socket)]
@@ -214,7 +214,7 @@ class Steering(ControlCase):
         wait_for(lambda: os.path.exists(self.path("t.sock")), what="t's path")
         self.assertFalse(os.path.lexists(sup.socket))
 
-    def test_enable_where_somebody_else_is(self):
+    def test_enable_where_another_socket_is(self):
         sup = self.serve_controlled(self.section("s"))
         self.ctl("disable", "s")
         os.mkdir(sup.socket)
@@ -235,7 +235,7 @@ class Steering(ControlCase):
         self.assertEqual(drain.wait(10), 0)
         self.assertEqual(self.status("s")["state"], "disabled")
 
-    def test_drain_ends_when_somebody_enables(self):
+    def test_drain_ends_at_an_enable(self):
         sup = self.serve_controlled(self.section("s"))
         self.greeted(sup.socket)
         drain = self.spawn([UDSCTL, "-s", self.control, "drain", "s"], stderr=subprocess.PIPE)
@@ -281,7 +281,7 @@ class Steering(ControlCase):
 class Status(ControlCase):
     """Exit statuses and complaints."""
 
-    def test_nobody_is_there(self):
+    def test_without_a_supervisor(self):
         self.assertIn("is udsd running?", self.ctl("status", status=69))
         self.serve_controlled(self.section("s")).kill(signal.SIGKILL)
         wait_for(lambda: "is udsd running?" in self.run_program(
@@ -378,7 +378,7 @@ class Top(ControlCase):
         self.serve_controlled(self.section("s"))
         self.assertEqual(self.ctl("top").split("\n")[0], self.ctl("status").split("\n")[0])
 
-    def test_nobody_is_there(self):
+    def test_without_a_supervisor(self):
         pid, master = pty.fork()
         if pid == 0:
             os.execv(UDSCTL, [UDSCTL, "-s", self.control, "top"])

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""udsctl before a server that means it ill, or that is slow."""
+"""udsctl and a server that is malicious, broken or slow."""
 import os
 import pty
 import signal

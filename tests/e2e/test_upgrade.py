@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Upgrade (USR2): another binary in the same process, and nobody is lost."""
+"""Upgrade (USR2): another binary in the same process, and no connection is dropped."""
 import fcntl
 import os
 import resource
@@ -11,7 +11,7 @@ from lib import clients, config, main, proc, wait_for
 from lib.orders import OrderCase, identity, sockets_of
 
 SEQPACKET = socket.SOCK_SEQPACKET
-# Answers each line on standard output, and tells of it on standard error.
+# Answers each line on standard output, and reports it on standard error.
 LINES = 'while read line; do echo "err $line" >&2; echo "out $line"; done\n'
 
 

@@ -197,7 +197,7 @@ class Started(Upgrade):
         self.greeted(self.path("s"))
         self.round_trip(held)
 
-    def test_nobody_has_connected_yet(self):
+    def test_before_the_first_connection(self):
         sup = self.udsd(self.section("s"))
         before = identity(sup.socket)
         for _ in range(2):

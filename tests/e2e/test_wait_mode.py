@@ -11,8 +11,8 @@ from lib.allowed import niceness
 from lib.orders import OrderCase
 from lib.proc import cpu_time
 
-# WORD IDLE CLIENTS: tells each client WORD and its pid, and echoes; ends when nobody has come for
-# IDLE seconds or so many have, and have gone.
+# WORD IDLE CLIENTS: sends each client WORD and its pid, and echoes; ends when no client has come for
+# IDLE seconds, or when so many have come and disconnected.
 SERVER = """
 import os, select, signal, socket, subprocess, sys, threading
 word, idle, count = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
@@ -43,7 +43,7 @@ with socket.socket(fileno=3) as sock:
     if word == "shut":
         sock.shutdown(socket.SHUT_RDWR)
 """
-# As inetd's programs do it: accepts on standard input until nobody comes any more.
+# As inetd's programs do it: accepts on standard input until no client comes any more.
 INETD = """
 import select, socket
 sock = socket.socket(fileno=0)
@@ -179,7 +179,7 @@ class Life(Wait):
             self.assertEqual(self.greeted_by(sup.socket)[1], first)
         self.assertEqual(self.started(sup), 1)
 
-    def test_nobody_is_lost_between_two(self):
+    def test_no_connection_is_dropped_between_two(self):
         for clients in (1, 3):
             with self.subTest(clients=clients):
                 sup = self.run_one(clients=clients)

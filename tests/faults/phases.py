@@ -179,7 +179,7 @@ class Sweep(Case):
 
     def check_status(self, site, status):
         """What is wrong where the config is read is the config's fault, or the system's; what
-        stands at a path may be somebody's."""
+        stands at a path may be another process's."""
         allowed = {71}
         if site.role in ("config", "child"):
             allowed.add(78)
@@ -188,7 +188,7 @@ class Sweep(Case):
         self.assertIn(status, allowed)
 
     def check_paths(self, site):
-        """No path is left but where it could not be looked at, when it may be somebody else's, or
+        """No path is left but where it could not be looked at, when it may be another process's, or
         not be removed. The next start takes it over."""
         kept = is_in(site, KEEPS)
         for path in filter(os.path.lexists, self.sup.sockets + [self.control, self.path("pid")]):
@@ -302,7 +302,7 @@ class Start(Sweep):
     phase = "start"
 
     def environment(self):
-        """What is left in memory where it ends before it serves is nobody's affair."""
+        """What is left in memory where it ends before it serves does not matter."""
         environment = self.faults.environment()
         environment["ASAN_OPTIONS"] += ":detect_leaks=0"
         return environment

@@ -24,7 +24,7 @@ def at(*places):
 
 @functools.lru_cache(None)
 def place(offset):
-    """Where a call returns to, as FUNCTION@FILE.c:LINE, if that can be told."""
+    """Where a call returns to, as FUNCTION@FILE.c:LINE, if that is known."""
     if shutil.which("addr2line") is None:
         return "%#x" % offset
     done = subprocess.run(["addr2line", "-sfie", UDSD_VFORK, "%#x" % (offset - 1)], capture_output=True,

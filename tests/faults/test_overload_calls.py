@@ -86,7 +86,7 @@ class FailingCalls(OverloadCase):
         self.check_call("memfd_create")
 
     def test_the_worker_cannot_begin(self):
-        """A worker that ends at its beginning for want of something: the clients wait, and are
+        """A worker that ends at its beginning because a resource is short: the clients wait, and are
         served soon after."""
         for error in (errno.EMFILE, errno.ENOMEM):
             with self.subTest(error=errno.errorcode[error]):
@@ -227,7 +227,7 @@ class FailingCalls(OverloadCase):
                 self.faults.end()
                 wait_for(lambda sup=sup: visit(sup.socket) == b"hello\r\n", 3)
 
-    @needs_root  # whoever is the handler's user needs no process to send its signal
+    @needs_root  # the handler's user itself needs no process to send its signal
     def test_a_time_that_is_up_while_nothing_can_be_forked(self):
         """A handler that outlived its worker is ended as soon as that is possible."""
         for grace in ("300ms", "0", "10s"):

@@ -2,7 +2,7 @@
  * fuzz_handover.c: any text as LISTEN_FDNAMES, with descriptors of all kinds behind the names.
  *
  * What holds: every name that is taken for that of an old worker can be written and read again
- * without a change, a path fits where it is put, and nothing but what was handed over is closed.
+ * without a change, a path fits where it is put, and nothing but what was passed is closed.
  */
 #include "handover.h"
 
@@ -14,7 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define COUNT 8    /* descriptors that are handed over */
+#define COUNT 8    /* descriptors that are passed */
 #define MASTERS 64 /* where copies of them are kept */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -4,7 +4,7 @@
  */
 #include "log.h"
 
-#include "../unit/lib/hostile.h"
+#include "../unit/lib/escaped_text.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -6,7 +6,7 @@
 
 #include "log.h"
 
-#include "../unit/lib/hostile.h"
+#include "../unit/lib/escaped_text.h"
 
 #include <fcntl.h>
 #include <stdlib.h>

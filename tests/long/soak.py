@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Long runs under load: nothing is lost, nothing is left, nothing grows. Prints what was measured:
+"""Long runs under load: no connection is dropped, nothing is left, nothing grows. Prints what was measured:
 for connections alone also the zombies, and what each process has at a tenth of them and at the end.
 
 make soak runs all with large numbers; test_soak.py runs the same with small ones. As a program:
@@ -124,7 +124,7 @@ def figures(pid):
 
 
 def zombies(sup):
-    """How many processes below the supervisor are dead, and still not reaped after a second."""
+    """How many processes below the supervisor have exited, and are not reaped after a second."""
     dead = [pid for pid in proc.descendants(sup.pid) if proc.state(pid) == "Z"]
     if dead:
         time.sleep(1)
@@ -268,7 +268,7 @@ def failures(count):
 
 
 def kills_and_deletions(case, numbers, say):
-    """One client may be lost for each worker killed; those who connect while a path is gone see
+    """One connection may be dropped for each worker killed; clients that connect while there is no path see
     ENOENT. Returns (what went wrong, workers killed, zombies)."""
     storm = Storm(case)
     killed = 0

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Clients that never pause, while everything is done to the supervisor that may be done to it. The
-same with larger numbers: make soak."""
+"""make soak with small numbers: clients without pause while the supervisor is reloaded, upgraded, killed
+and stopped."""
 import os
 import sys
 
@@ -16,7 +16,7 @@ class Soak(Case):
     def test_connections_leave_nothing(self):
         self.assertEqual(soak.connects(self, NUMBERS, diagnose), [])
 
-    def test_reloads_and_upgrades_lose_nobody(self):
+    def test_reloads_and_upgrades_drop_no_connection(self):
         failed, warm, after, dead = soak.reloads_and_upgrades(self, NUMBERS, diagnose)
         self.assertEqual((failed, dead), ({}, 0))
         self.assertLessEqual(after[0], warm[0] + 2, "descriptors of the supervisor")

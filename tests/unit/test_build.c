@@ -5,7 +5,7 @@
 
 #include "lib/cases.h"
 #include "clock.h"
-#include "lib/places.h"
+#include "lib/expected_faults.h"
 #include "lib/scratch.h"
 
 #include <errno.h>

@@ -3,9 +3,9 @@
  */
 #include "log.h"
 
-#include "lib/capture.h"
+#include "lib/log_capture.h"
 #include "lib/cases.h"
-#include "lib/hostile.h"
+#include "lib/escaped_text.h"
 
 #include <stdio.h>
 

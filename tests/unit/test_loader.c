@@ -7,7 +7,7 @@
 #include "lib/cases.h"
 #include "lib/scratch.h"
 #include "service.h"
-#include "lib/show.h"
+#include "lib/option_text.h"
 #include "options.h"
 
 #include <signal.h>

@@ -4,9 +4,9 @@
  */
 #include "log.h"
 
-#include "lib/capture.h"
+#include "lib/log_capture.h"
 #include "lib/cases.h"
-#include "lib/hostile.h"
+#include "lib/escaped_text.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -5,7 +5,7 @@
 #include "options.h"
 
 #include "lib/cases.h"
-#include "lib/show.h"
+#include "lib/option_text.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
 #include "scan.h"
 
 #include "lib/cases.h"
-#include "lib/places.h"
+#include "lib/expected_faults.h"
 
 #include <stdlib.h>
 

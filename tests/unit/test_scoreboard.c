@@ -3,7 +3,7 @@
  */
 #include "scoreboard.h"
 
-#include "lib/capture.h"
+#include "lib/log_capture.h"
 #include "lib/cases.h"
 #include "clock.h"
 

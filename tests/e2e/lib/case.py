@@ -86,7 +86,7 @@ class Case(unittest.TestCase):
         return self.write(name, "#!%s\n%s" % (PYTHON, text), 0o755)
 
     def echo(self):
-        """A copy of echo, which udsd may trust whoever owns the build tree."""
+        """A copy of echo, which any user may run, whatever the mode of the build tree."""
         path = self.path("echo")
         if not os.path.exists(path):
             shutil.copyfile(ECHO, path)

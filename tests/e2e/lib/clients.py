@@ -58,7 +58,7 @@ def crowd(workers, jobs, function):
                 return
             try:
                 results[number] = function(number)
-            except Exception as error:  # told to the caller as a result
+            except Exception as error:  # the result, for the caller
                 results[number] = error
 
     threads = [threading.Thread(target=run, daemon=True) for _ in range(workers)]

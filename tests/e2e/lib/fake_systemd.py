@@ -75,7 +75,7 @@ class Manager:
         return [word for message in self.read() for word in STATES if word in message]
 
     def wait(self, state, count=1):
-        """Waits until a state was told so often; returns the last such message."""
+        """Waits until a state was reported so often; returns the last such message."""
         wait_for(lambda: self.states().count(state) >= count, what="%d %s" % (count, state))
         return [message for message in self.messages if state in message][-1]
 
@@ -127,7 +127,7 @@ class SystemdCase(OrderCase):
         return self.udsd(text or self.text(), env=env, **popen)
 
     def listening(self, path, kind=STREAM, mode=0o666):
-        """A socket that a manager would hand over."""
+        """A socket that a manager would pass."""
         sock = self.adopt(socket.socket(socket.AF_UNIX, kind))
         if os.path.lexists(path):
             os.unlink(path)

@@ -1,4 +1,4 @@
-"""What the tests of reload and upgrade share: how udsd is told, what it must keep, slow checks."""
+"""What the tests of reload and upgrade share: orders by signal, what udsd must keep, slow checks."""
 import os
 import re
 import signal

@@ -18,7 +18,7 @@ class OverloadCase(Case):
         return [sup.pid, sup.log_pid(), *sup.workers("s")]
 
     def check_kept(self, sup, fault, step, error):
-        """Clients come while something is wanting: a context. None is lost, there is one line,
+        """Clients come while a resource is short: a context. None is dropped, there is one line,
         and hardly any CPU is used."""
         warm = len(sup.events("open"))
         with fault:
@@ -32,7 +32,7 @@ class OverloadCase(Case):
             before = cpu_time(pids)
             time.sleep(WATCH)
             self.assertLess(cpu_time(pids) - before, SHARE * WATCH)
-            self.assertTrue(all(map(is_silent, socks)), "nobody is lost or served")
+            self.assertTrue(all(map(is_silent, socks)), "none is dropped or served")
         started = time.monotonic()
         self.assertEqual(self.receive(socks[0], 7), b"hello\r\n")
         self.assertLess(time.monotonic() - started, BACK)

@@ -6,7 +6,7 @@ SO_ACCEPTCON = 0x10000
 
 
 def read(pid, name):
-    """The bytes of /proc/PID/NAME; b"" if the process has gone."""
+    """The bytes of /proc/PID/NAME; b"" if the process has exited."""
     try:
         with open("/proc/%s/%s" % (pid, name), "rb") as file:
             return file.read()

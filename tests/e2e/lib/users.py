@@ -17,14 +17,14 @@ Who = collections.namedtuple("Who", "uid gid groups", defaults=((),))
 
 
 def become(who):
-    """Makes this process, which is root's, that of somebody else."""
+    """Makes this process, which is root's, another user's."""
     os.setgroups(list(who.groups))
     os.setresgid(who.gid, who.gid, who.gid)
     os.setresuid(who.uid, who.uid, who.uid)
 
 
 class Child:
-    """A forked process that calls function(*args) as somebody; result() is what it returns."""
+    """A forked process that calls function(*args) as a user; result() is what it returns."""
 
     def __init__(self, who, function, *args):
         reader, writer = os.pipe()
@@ -45,7 +45,7 @@ class Child:
             if who is not None:
                 become(who)
             answer = function(*args)
-        except BaseException as error:          # told to the parent
+        except BaseException as error:          # for the parent
             answer = error
         with os.fdopen(writer, "wb") as file:
             pickle.dump(answer, file)
@@ -61,12 +61,12 @@ class Child:
 
 
 def as_user(who, function, *args):
-    """Calls a function in a process of its own, as somebody (None: as we are)."""
+    """Calls a function in a process of its own, as a user (None: as we are)."""
     return Child(who, function, *args).result()
 
 
 def leave_namespace():
-    """For preexec_fn: into a user namespace that maps nobody, so that all have the overflow
+    """For preexec_fn: into a user namespace that maps no id, so that all have the overflow
     uid."""
     if libc.unshare(CLONE_NEWUSER) != 0:
         raise OSError(ctypes.get_errno(), "unshare")

@@ -1,8 +1,8 @@
 /*
- * show.h: the options of a service, as texts.
+ * option_text.h: the options of a service, as texts.
  */
-#ifndef UDSD_TESTS_SHOW_H
-#define UDSD_TESTS_SHOW_H
+#ifndef UDSD_TESTS_OPTION_TEXT_H
+#define UDSD_TESTS_OPTION_TEXT_H
 
 #include "cases.h"
 #include "config.h"

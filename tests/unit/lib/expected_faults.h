@@ -1,11 +1,11 @@
 /*
- * places.h: compares faults with what was expected of them.
+ * expected_faults.h: compares faults with what was expected of them.
  *
  * Expected are lines `LINE PART`: the place, and a part of the message, so that a better wording
  * does not break a test.
  */
-#ifndef UDSD_TESTS_PLACES_H
-#define UDSD_TESTS_PLACES_H
+#ifndef UDSD_TESTS_EXPECTED_FAULTS_H
+#define UDSD_TESTS_EXPECTED_FAULTS_H
 
 #include "cases.h"
 

@@ -1,8 +1,8 @@
 /*
- * capture.h: what was logged, record by record.
+ * log_capture.h: what was logged, record by record.
  */
-#ifndef UDSD_TESTS_CAPTURE_H
-#define UDSD_TESTS_CAPTURE_H
+#ifndef UDSD_TESTS_LOG_CAPTURE_H
+#define UDSD_TESTS_LOG_CAPTURE_H
 
 #include "cases.h"
 #include "log.h"

@@ -1,9 +1,9 @@
 /*
- * hostile.h: judges escaped text by rules of its own: strict UTF-8, no control character, and the
+ * escaped_text.h: judges escaped text by rules of its own: strict UTF-8, no control character, and the
  * way back to what was escaped.
  */
-#ifndef UDSD_TESTS_HOSTILE_H
-#define UDSD_TESTS_HOSTILE_H
+#ifndef UDSD_TESTS_ESCAPED_TEXT_H
+#define UDSD_TESTS_ESCAPED_TEXT_H
 
 #include <stdbool.h>
 #include <stddef.h>
