@@ -185,7 +185,7 @@ static void refuse_queued(int listener)
 	(void)getsockopt(listener, SOL_SOCKET, SO_TYPE, &type, &len);
 	(void)fcntl(listener, F_SETFL, O_RDWR | O_NONBLOCK);
 	while ((fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) >= 0)
-		peer_refuse(fd, type, NULL);
+		peer_reject(fd, type, NULL);
 	_exit(0);
 }
 

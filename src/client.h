@@ -1,4 +1,4 @@
-/* client.h: a client from accept to its handler. See worker_state.h. */
+/* client.h: a client from accept to its launch. See worker_state.h. */
 #ifndef UDSD_CLIENT_H
 #define UDSD_CLIENT_H
 
@@ -7,19 +7,20 @@
 /* Whether to look at the listener. */
 bool accept_wanted(struct worker *worker);
 
-/* Accepts clients, each of whom is served, turned away, or held, until none waits or they are HANDS. */
+/* Accepts clients, each of which is served, rejected, or held, until none is pending or they are
+ * LAUNCHES. */
 void accept_pending(struct worker *worker);
 
-/* Tries again to serve those who are held, if it is time. */
+/* Tries again to serve those that are held, if it is time. */
 void accept_retry(struct worker *worker);
 
-/* Ends the connection of the next who waits; false: nobody does. */
+/* Ends the next pending connection; false: there is none. */
 bool accept_refuse_next(struct worker *worker);
 
-/* Ends the connections of all who wait, with a clean end of file. */
+/* Ends all connections that are pending or held, with a clean end of file. */
 void accept_refuse_pending(struct worker *worker);
 
-/* Ends those of all who are held, now and later. */
+/* Ends those of all clients that are held, now and later. */
 void accept_refuse_held(struct worker *worker);
 
 #endif

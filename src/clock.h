@@ -22,6 +22,11 @@ static inline int64_t clock_min(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
+static inline int64_t clock_max(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
 /* The poll(2) time-out in ms from `now` until `when`: -1 for never, rounded up. */
 static inline int clock_timeout(int64_t now, int64_t when)
 {

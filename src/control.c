@@ -82,7 +82,7 @@ static bool control_admit(const struct unit *u, int fd, struct peer *peer)
 	log_str(&line, "status", "refused");
 	control_log_peer(&line, peer);
 	log_end(&line);
-	peer_refuse(fd, SOCK_STREAM,
+	peer_reject(fd, SOCK_STREAM,
 		    ANSWER_ERROR "control-allow does not allow you this\n");
 	return false;
 }
@@ -126,7 +126,7 @@ void control_accept(struct supervisor *sup, struct unit *u, int64_t now)
 	if (c == NULL)
 		u->backoff.until = now + FULL_PAUSE;
 	else if (errno != EAGAIN && errno != EINTR)
-		backoff_busy(&u->backoff, "accept", errno, now);
+		backoff_busy(&u->backoff, failure("accept"), now);
 	unit_watch(u, &sup->shared, now);
 }
 

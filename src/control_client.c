@@ -22,7 +22,7 @@ void control_answer(struct client *c, const char *text)
 {
 	if (c->fd >= 0) {
 		(void)epoll_ctl(c->epoll, EPOLL_CTL_DEL, c->fd, NULL);
-		peer_refuse(c->fd, SOCK_STREAM, text);
+		peer_reject(c->fd, SOCK_STREAM, text);
 	}
 	*c = (struct client){.fd = -1};
 }
@@ -76,7 +76,7 @@ bool control_begin_answer(struct client *c, FILE **out)
 _Noreturn void control_end_answer(FILE *out)
 {
 	if (fflush(out) == 0)
-		peer_refuse(STDOUT_FILENO, SOCK_STREAM, NULL);
+		peer_reject(STDOUT_FILENO, SOCK_STREAM, NULL);
 	_exit(0);
 }
 

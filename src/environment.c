@@ -1,6 +1,8 @@
 /*
- * environment.c: environ(7) of handlers: what the service sets, what is the same for all connections,
- * and behind it the variables that change, whose text is patched in place.
+ * environment.c: environ(7) of handlers.
+ *
+ * One list for a service: what it sets itself, then what is the same for all connections, then the
+ * variables of one connection, whose text is patched in place. Nothing is allocated for a connection.
  */
 #include "environment.h"
 
@@ -27,37 +29,43 @@ struct environment {
 	char value[VARIABLES][VALUE_BYTES];
 };
 
-/* Adds a copy of NAME=value behind the *n entries there are, unless one has the name: the first
- * one wins. */
-static bool add_pair(char **env, size_t *n, const char *name, size_t len,
-		     const char *value)
+/* A list that grows at its end. */
+struct list {
+	char **at;
+	size_t count;
+};
+
+/* Adds a copy of NAME=value, unless there is one of the name: the first one wins. */
+static bool add_pair(struct list *l, const char *name, size_t len, const char *value)
 {
-	for (size_t i = 0; i < *n; i++)
-		if (strncmp(env[i], name, len) == 0 && env[i][len] == '=')
+	for (size_t i = 0; i < l->count; i++)
+		if (strncmp(l->at[i], name, len) == 0 && l->at[i][len] == '=')
 			return true;
-	if (asprintf(&env[*n], "%.*s=%s", (int)len, name, value) < 0) {
-		env[*n] = NULL;
+	if (asprintf(&l->at[l->count], "%.*s=%s", (int)len, name, value) < 0)
 		return false;
-	}
-	(*n)++;
+	l->count++;
 	return true;
 }
 
-/* What the service sets itself. */
-static bool add_own(const struct service *s, char **env, size_t *n)
+static bool add(struct list *l, const char *name, const char *value)
 {
-	for (size_t i = 0; s->environment != NULL && s->environment[i] != NULL; i++) {
-		const char *pair = s->environment[i];
-		size_t len = strcspn(pair, "=");
+	return add_pair(l, name, strlen(name), value);
+}
 
-		if (!add_pair(env, n, pair, len, pair + len + 1))
+/* What the service sets itself. */
+static bool add_own(struct list *l, char *const *pairs)
+{
+	for (; pairs != NULL && *pairs != NULL; pairs++) {
+		size_t len = strcspn(*pairs, "=");
+
+		if (!add_pair(l, *pairs, len, *pairs + len + 1))
 			return false;
 	}
 	return true;
 }
 
 /* What is the same for all connections. */
-static bool add_fixed(const struct service *s, char **env, size_t *n)
+static bool add_fixed(struct list *l, const struct service *s)
 {
 	char uid[16], gid[16], pid[16];
 	const char *const fixed[FIXED][2] = {
@@ -78,52 +86,50 @@ static bool add_fixed(const struct service *s, char **env, size_t *n)
 	snprintf(gid, sizeof(gid), "%u", getegid());
 	snprintf(pid, sizeof(pid), "%d", getpid());
 	for (size_t i = 0; i < FIXED; i++)
-		if (!add_pair(env, n, fixed[i][0], strlen(fixed[i][0]), fixed[i][1]))
+		if (!add(l, fixed[i][0], fixed[i][1]))
 			return false;
 	return true;
 }
 
-static void free_list(char **list, size_t n)
+/* Frees `count` texts and the list. */
+static void list_free(char **list, size_t count)
 {
-	while (list != NULL && n > 0)
-		free(list[--n]);
+	while (count > 0)
+		free(list[--count]);
 	free(list);
 }
 
-/* What does not change, with room for `more` entries and NULL; *n is their number. NULL if there is
- * no memory. */
-static char **build_fixed(const struct service *s, size_t more, size_t *n)
+/* What does not change, with room for `more` entries and NULL. .at is NULL if out of memory. */
+static struct list build_fixed(const struct service *s, size_t more)
 {
+	struct list l = {0};
 	size_t own = 0;
-	char **list;
 
 	while (s->environment != NULL && s->environment[own] != NULL)
 		own++;
-	list = calloc(own + FIXED + more + 1, sizeof(*list));
-	*n = 0;
-	if (list != NULL && add_own(s, list, n) && add_fixed(s, list, n))
-		return list;
-	free_list(list, *n);
-	return NULL;
+	l.at = calloc(own + FIXED + more + 1, sizeof(*l.at));
+	if (l.at == NULL || (add_own(&l, s->environment) && add_fixed(&l, s)))
+		return l;
+	list_free(l.at, l.count);
+	return (struct list){0};
 }
 
 struct environment *environment_new(const struct service *service)
 {
 	struct environment *e = calloc(1, sizeof(*e));
-	size_t n;
+	struct list l;
 
 	if (e == NULL)
 		return NULL;
-	e->list = build_fixed(service, VARIABLES, &n);
-	if (e->list == NULL) {
+	l = build_fixed(service, VARIABLES);
+	if (l.at == NULL) {
 		free(e);
 		return NULL;
 	}
-	for (int i = 0; i < VARIABLES; i++) {
-		strcpy(e->value[i], prefixes[i]);
-		e->list[n++] = e->value[i];
-	}
-	e->peer_path = &e->list[n - 1];
+	e->list = l.at;
+	e->peer_path = &l.at[l.count + PEER_PATH];
+	for (int i = 0; i < VARIABLES; i++)
+		l.at[l.count++] = strcpy(e->value[i], prefixes[i]);
 	return e;
 }
 
@@ -131,23 +137,11 @@ void environment_free(struct environment *e)
 {
 	if (e == NULL)
 		return;
-	free_list(e->list, (size_t)(e->peer_path - e->list) + 1 - VARIABLES);
+	list_free(e->list, (size_t)(e->peer_path - e->list) - PEER_PATH);
 	free(e);
 }
 
-static void put_number(struct environment *e, enum variable v, uint64_t n)
-{
-	char digits[20], *to = e->value[v] + strlen(prefixes[v]);
-	size_t at = sizeof(digits);
-
-	do {
-		digits[--at] = (char)('0' + n % 10);
-		n /= 10;
-	} while (n > 0);
-	memcpy(to, digits + at, sizeof(digits) - at);
-	to[sizeof(digits) - at] = '\0';
-}
-
+/* Cut if it is too long. */
 static void put_text(struct environment *e, enum variable v, const char *text, size_t len)
 {
 	size_t at = strlen(prefixes[v]);
@@ -156,6 +150,18 @@ static void put_text(struct environment *e, enum variable v, const char *text, s
 		len = VALUE_BYTES - 1 - at;
 	memcpy(e->value[v] + at, text, len);
 	e->value[v][at + len] = '\0';
+}
+
+static void put_number(struct environment *e, enum variable v, uint64_t n)
+{
+	char digits[20];
+	size_t at = sizeof(digits);
+
+	do {
+		digits[--at] = (char)('0' + n % 10);
+		n /= 10;
+	} while (n > 0);
+	put_text(e, v, digits + at, sizeof(digits) - at);
 }
 
 /* Where the peer is bound, if it is; an abstract name gets an @. Nothing with a control character
@@ -169,7 +175,7 @@ static bool put_peer_path(struct environment *e, const struct sockaddr_un *from,
 
 	if (len == 0)
 		return false;
-	if (len > sizeof(path)) /* a path that fills it all is told with a byte more */
+	if (len > sizeof(path)) /* the length of a path that fills it all is one more */
 		len = sizeof(path);
 	memcpy(path, from->sun_path, len);
 	if (path[0] == '\0')
@@ -188,7 +194,7 @@ char *const *environment_of(struct environment *e, const struct environment_call
 	put_number(e, PEER_UID, call->peer->uid);
 	put_number(e, PEER_GID, call->peer->gid);
 	put_number(e, PEER_PID, (uint64_t)call->peer->pid);
-	put_number(e, CONNECTION, call->conn);
+	put_number(e, CONNECTION, call->id);
 	put_text(e, RULE, call->rule, strlen(call->rule));
 	*e->peer_path =
 		put_peer_path(e, call->from, call->from_len) ? e->value[PEER_PATH] : NULL;
@@ -197,17 +203,13 @@ char *const *environment_of(struct environment *e, const struct environment_call
 
 char **environment_for_wait(const struct service *s)
 {
+	struct list l = build_fixed(s, 3);
 	char pid[32];
-	size_t n;
-	char **list = build_fixed(s, 3, &n);
 
 	snprintf(pid, sizeof(pid), "%d", getpid());
-	if (list == NULL)
-		return NULL;
-	if (add_pair(list, &n, "LISTEN_FDS", 10, "1") &&
-	    add_pair(list, &n, "LISTEN_PID", 10, pid) &&
-	    add_pair(list, &n, "LISTEN_FDNAMES", 14, s->name))
-		return list;
-	free_list(list, n);
+	if (l.at == NULL || (add(&l, "LISTEN_FDS", "1") && add(&l, "LISTEN_PID", pid) &&
+			     add(&l, "LISTEN_FDNAMES", s->name)))
+		return l.at;
+	list_free(l.at, l.count);
 	return NULL;
 }

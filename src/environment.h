@@ -18,12 +18,12 @@ struct environment_call {
 	const struct peer *peer;
 	const struct sockaddr_un *from; /* where the peer is bound */
 	socklen_t from_len;
-	uint64_t conn;    /* its number */
-	const char *rule; /* that let it in */
+	uint64_t id;      /* of the connection */
+	const char *rule; /* that allowed it */
 };
 
-/* Prepares one for the handlers of a service. Called in its worker, whose pid they tell. NULL if
- * there is no memory. */
+/* Prepares one for the handlers of a service. Called in its worker, whose pid it contains. NULL: out of
+ * memory. */
 struct environment *environment_new(const struct service *service);
 void environment_free(struct environment *environment);
 
@@ -31,7 +31,7 @@ void environment_free(struct environment *environment);
 char *const *environment_of(struct environment *environment,
 			    const struct environment_call *call);
 
-/* That of a service with wait = true, for the process that calls; NULL if there is no memory. */
+/* That of a service with wait = true, for the calling process; NULL: out of memory. */
 char **environment_for_wait(const struct service *service);
 
 #endif

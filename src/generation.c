@@ -52,9 +52,9 @@ void unit_order(struct unit *u, char order, int64_t now)
 		u->answer_due = now + time_to_answer(order);
 }
 
-bool unit_end(struct unit *u, uint64_t conn)
+bool unit_end(struct unit *u, uint64_t id)
 {
-	const struct worker_message message = {.order = WORKER_END, .conn = conn};
+	const struct worker_message message = {.order = WORKER_END, .id = id};
 
 	return u->channel >= 0 && send(u->channel, &message, sizeof(message),
 				       MSG_DONTWAIT | MSG_NOSIGNAL) > 0;

@@ -1,10 +1,11 @@
 /*
- * handler.c: the start of a handler, seen from both sides.
+ * handler.c: the start of a handler: the worker's side and the child's.
  *
- * The child shares our memory until it executes (CLONE_VM, a stack of its own): this costs half of a
- * fork. We do not wait for it but see in `running` that it has left our memory, so several may be
- * under way, and one that somebody with our uid stops holds nobody else up. It may only make raw
- * system calls and write to `struct child`.
+ * The child shares the worker's memory until it executes (CLONE_VM, a stack of its own): this costs
+ * half of a fork. The worker does not wait for it but sees in `running` that it has left the shared
+ * memory, so several starts may be under way, and a child that is stopped by a process of the same
+ * uid delays no other. Invariant: the child makes raw system calls only, and writes to `struct child`
+ * only.
  */
 #include "handler.h"
 
@@ -24,10 +25,10 @@
 #include <unistd.h>
 
 #define STACK_BYTES 16384
-#define LISTEN_FD 3                    /* where sd_listen_fds(3) looks */
-#define ALONE_TIME (10 * NSEC_PER_SEC) /* for a child that nothing can be done beside */
+#define LISTEN_FD 3                     /* where sd_listen_fds(3) looks */
+#define SERIAL_TIME (10 * NSEC_PER_SEC) /* for a child that stops all else */
 
-/* The kernel clears `running`, and wakes who waits there, when the child executes or exits. */
+/* The kernel clears `running`, and wakes the waiting worker, when the child executes or exits. */
 #ifdef UDSD_VFORK
 # define FLAGS (CLONE_VM | CLONE_VFORK | CLONE_PARENT_SETTID | SIGCHLD)
 #else
@@ -41,7 +42,7 @@ struct child {
 	char *const *env;
 	_Atomic int32_t running; /* a futex */
 	_Atomic int error;
-	const char *_Atomic step;
+	const char *_Atomic operation; /* under way, or failed */
 };
 
 struct spawn {
@@ -83,107 +84,110 @@ void spawn_prepare(struct spawn *h, int fd, const struct environment_call *call)
 	h->child.env = environment_of(h->environment, call);
 }
 
-/* 0, or -1 and the child's error. */
-static int check(struct child *c, long result)
+/* Whether a call succeeded; else its error is the child's. */
+static bool child_ok(struct child *c, long result)
 {
-	if (result >= 0)
-		return 0;
-	c->error = (int)-result;
-	return -1;
+	if (result < 0)
+		c->error = (int)-result;
+	return result >= 0;
 }
 
-static int put_fd(struct child *c, long fd, int at)
+static bool child_put_fd(struct child *c, long fd, int at)
 {
-	return check(c, RAW(dup3, fd, at, 0, 0));
+	return child_ok(c, RAW(dup3, fd, at, 0, 0));
 }
 
-static int set_limits(struct child *c)
+static bool child_set_limits(struct child *c)
 {
-	for (size_t i = 0; i < LIMIT_SETTINGS && c->service->limits[i].name != NULL;
-	     i++) {
-		const struct limit_setting *l = &c->service->limits[i];
+	const struct limit_setting *l = c->service->limits, *end = l + LIMIT_SETTINGS;
+
+	for (; l < end && l->name != NULL; l++) {
 		const struct rlimit64 value = {l->value, l->value};
 
-		c->step = l->name;
-		if (check(c, RAW(prlimit64, 0, l->resource, &value, NULL)) < 0)
-			return -1;
+		c->operation = l->name;
+		if (!child_ok(c, RAW(prlimit64, 0, l->resource, &value, NULL)))
+			return false;
 	}
-	return 0;
+	return true;
 }
 
 /* Standard error is there already, unless it is the connection or a file of its own. */
-static int set_stderr(struct child *c)
+static bool child_set_stderr(struct child *c)
 {
-	long fd;
+	long fd = c->fd;
 
-	c->step = "stderr";
-	if (c->service->stderr_kind == STDERR_CLIENT)
-		return put_fd(c, c->fd, STDERR_FILENO);
-	if (c->service->stderr_kind != STDERR_FILE)
-		return 0;
-	/* O_NONBLOCK: a fifo without a reader must not hold it up. */
-	fd = RAW(openat, AT_FDCWD, c->service->stderr_path,
-		 O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK | O_CLOEXEC, 0666);
-	if (check(c, fd) < 0 || check(c, RAW(fcntl, fd, F_SETFL, O_APPEND, 0)) < 0)
-		return -1;
-	return put_fd(c, fd, STDERR_FILENO);
+	c->operation = "stderr";
+	if (c->service->stderr_kind == STDERR_FILE) {
+		/* O_NONBLOCK: a fifo without a reader must not hold it up. */
+		fd = RAW(openat, AT_FDCWD, c->service->stderr_path,
+			 O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK |
+				 O_CLOEXEC,
+			 0666);
+		if (!child_ok(c, fd) ||
+		    !child_ok(c, RAW(fcntl, fd, F_SETFL, O_APPEND, 0)))
+			return false;
+	} else if (c->service->stderr_kind != STDERR_CLIENT) {
+		return true;
+	}
+	return child_put_fd(c, fd, STDERR_FILENO);
 }
 
-static int child_prepare(struct child *c)
+static bool child_prepare(struct child *c)
 {
 	const uint64_t none = 0; /* the kernel's signal set */
 
-	c->step = "standard input and output";
-	if (put_fd(c, c->fd, STDIN_FILENO) < 0 || put_fd(c, c->fd, STDOUT_FILENO) < 0)
-		return -1;
-	if (set_stderr(c) < 0 || set_limits(c) < 0)
-		return -1;
-	c->step = "signal mask"; /* last */
-	return check(c, RAW(rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof(none)));
+	c->operation = "standard input and output";
+	if (!child_put_fd(c, c->fd, STDIN_FILENO) ||
+	    !child_put_fd(c, c->fd, STDOUT_FILENO) || !child_set_stderr(c) ||
+	    !child_set_limits(c))
+		return false;
+	c->operation = "signal mask"; /* last */
+	return child_ok(c, RAW(rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof(none)));
 }
 
-/* Other clients' connections, too: they are not to wait for this one to see their end of file, nor this
- * one for what they sent along. */
-static int close_rest(struct child *c)
+/* Other clients' connections, too, so that their end of file does not depend on this handler. With a
+ * timer (hurry.h): they may have descriptors queued whose close takes long. */
+static bool child_close_rest(struct child *c)
 {
-	const bool hurry = RAW_CALLS && linger_is_needed();
+	const bool timer = RAW_CALLS && linger_is_needed();
 	long result;
 
-	c->step = "descriptors";
-	if (hurry)
+	c->operation = "descriptors";
+	if (timer)
 		(void)RAW(setitimer, ITIMER_REAL, &linger_on, NULL, 0);
 	result = RAW(close_range, STDERR_FILENO + 1, ~0U, 0, 0);
-	if (hurry)
+	if (timer)
 		(void)RAW(setitimer, ITIMER_REAL, &linger_off, NULL, 0);
-	return check(c, result);
+	return child_ok(c, result);
 }
 
 /* Returns only if it fails. */
 static void child_execute(struct child *c)
 {
-	c->step = "execute";
-	(void)check(c,
-		    RAW(execve, c->service->handler[0], c->service->handler, c->env, 0));
+	char *const *argv = c->service->handler;
+
+	c->operation = "execute";
+	(void)child_ok(c, RAW(execve, argv[0], argv, c->env, 0));
 }
 
 __attribute__((no_sanitize("address"))) static int child_main(void *arg)
 {
 	struct child *c = arg;
 
-	c->step = "process group";
-	if (check(c, RAW(setpgid, 0, 0, 0, 0)) == 0 && child_prepare(c) == 0 &&
-	    close_rest(c) == 0)
+	c->operation = "process group";
+	if (child_ok(c, RAW(setpgid, 0, 0, 0, 0)) && child_prepare(c) &&
+	    child_close_rest(c))
 		child_execute(c);
 	_exit(127);
 }
 
-/* Where libc makes the child's calls its errno is ours. */
-static void stand_aside(struct spawn *h, pid_t pid)
+/* Where libc makes the child's calls its errno is the worker's: nothing else may be done meanwhile. */
+static void spawn_stand_by(struct spawn *h, pid_t pid)
 {
-	if (spawn_await(h, ALONE_TIME))
+	if (spawn_await(h, SERIAL_TIME))
 		return;
 	spawn_give_up(h, pid);
-	while (!spawn_await(h, ALONE_TIME))
+	while (!spawn_await(h, SERIAL_TIME))
 		;
 }
 
@@ -193,14 +197,14 @@ int spawn_start(struct spawn *h, _Atomic int32_t *pid)
 	pid_t child;
 
 	c->error = 0;
-	c->step = "start a process";
+	c->operation = "start a process";
 	c->running = 1;
 	child = clone(child_main, h->stack + STACK_BYTES, FLAGS, c,
 		      (pid_t *)(uintptr_t)pid, NULL, (pid_t *)(uintptr_t)&c->running);
 	if (child < 0 || (FLAGS & CLONE_VFORK) != 0)
 		c->running = 0;
 	if (child > 0 && !RAW_CALLS)
-		stand_aside(h, child);
+		spawn_stand_by(h, child);
 	return child < 0 ? -1 : 0;
 }
 
@@ -218,10 +222,11 @@ bool spawn_is_settled(const struct spawn *h)
 	return h->child.running == 0;
 }
 
-int spawn_error(const struct spawn *h, const char **step)
+struct failure spawn_failure(const struct spawn *h)
 {
-	*step = h->child.step;
-	return h->child.error;
+	int error = h->child.error;
+
+	return error != 0 ? failure_of(h->child.operation, error) : SUCCESS;
 }
 
 void spawn_give_up(struct spawn *h, pid_t pid)
@@ -234,22 +239,20 @@ void spawn_give_up(struct spawn *h, pid_t pid)
 	(void)kill(pid, SIGKILL);
 }
 
-int spawn_execute(const struct service *s, int listener, const char **step)
+struct failure spawn_execute(const struct service *s, int listener)
 {
-	struct child c = {
-		.service = s, .fd = listener, .step = "memory", .error = ENOMEM};
 	char **env = environment_for_wait(s);
+	struct child c = {.service = s, .fd = listener, .env = env};
 
-	c.env = env;
-	if (env != NULL && child_prepare(&c) == 0) {
-		c.step = "listening socket";
-		if (put_fd(&c, STDIN_FILENO, LISTEN_FD) == 0)
+	if (env == NULL)
+		return failure_of("memory", ENOMEM);
+	if (child_prepare(&c)) {
+		c.operation = "listening socket";
+		if (child_put_fd(&c, STDIN_FILENO, LISTEN_FD))
 			child_execute(&c);
 	}
 	free(env); /* its strings go with the process */
-	*step = c.step;
-	errno = c.error;
-	return -1;
+	return failure_of(c.operation, c.error);
 }
 
 bool spawn_is_busy(int error)

@@ -1,5 +1,5 @@
 /*
- * hurry.c: a timer whose signal does nothing but interrupt.
+ * hurry.c: a timer whose signal does nothing but interrupt close(2).
  */
 #include "hurry.h"
 
@@ -12,14 +12,14 @@ const struct itimerval linger_off;
 
 static bool is_needed;
 
-static void wake(int sig)
+static void ignore_alarm(int sig)
 {
 	(void)sig;
 }
 
 void linger_init(bool needed)
 {
-	const struct sigaction action = {.sa_handler = wake};
+	const struct sigaction action = {.sa_handler = ignore_alarm};
 
 	is_needed = needed;
 	(void)sigaction(SIGALRM, &action, NULL);
@@ -30,7 +30,7 @@ bool linger_is_needed(void)
 	return is_needed;
 }
 
-static void mask(int how)
+static void mask_alarm(int how)
 {
 	sigset_t set;
 
@@ -44,13 +44,13 @@ void linger_begin(void)
 	if (!is_needed)
 		return;
 	(void)setitimer(ITIMER_REAL, &linger_on, NULL);
-	mask(SIG_UNBLOCK);
+	mask_alarm(SIG_UNBLOCK);
 }
 
 void linger_end(void)
 {
 	if (!is_needed)
 		return;
-	mask(SIG_BLOCK);
+	mask_alarm(SIG_BLOCK);
 	(void)setitimer(ITIMER_REAL, &linger_off, NULL);
 }

@@ -1,9 +1,12 @@
 /*
- * inetd.c: a child of the supervisor that becomes a handler. It drops its privileges in a process of
- * memory of its own, as a worker does.
+ * inetd.c: the handler of a service with wait = true.
+ *
+ * A child of the supervisor becomes it. As a worker does, it drops its privileges in memory of its
+ * own, and only then executes.
  */
 #include "inetd.h"
 
+#include "failure.h"
 #include "handler.h"
 #include "log.h"
 #include "peer.h"
@@ -17,66 +20,58 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { LISTENER = 3, LOG, FDS };
+enum { LISTENER = SETUP_FIRST, LOG, FDS };
 
-/* Its user may stop this process: from before then it holds nothing of others. */
-static int place_descriptors(int *listener, int log)
+/* Returns only if it fails. */
+static struct failure waitmode_execute(const struct service *s,
+				       const struct rlimit *nofile, pid_t parent)
 {
-	int from = fcntl(*listener, F_DUPFD_CLOEXEC, FDS);
+	struct failure f = setup_process(s, nofile);
 
-	log = fcntl(log, F_DUPFD_CLOEXEC, FDS);
-	if (from < 0 || log < 0 || dup3(from, LISTENER, O_CLOEXEC) < 0)
-		return -1;
-	*listener = LISTENER;
-	return dup3(log, LOG, O_CLOEXEC) < 0 ? -1 : close_range(FDS, ~0U, 0);
-}
-
-/* Only returns if something fails: *step. */
-static void become(const struct service *s, const struct rlimit *nofile, pid_t parent,
-		   const char **step)
-{
-	if (setup_process(s, nofile, step) < 0)
-		return;
-	*step = "signal at the end of udsd"; /* it is forgotten when ids change */
+	if (failed(f))
+		return f;
+	/* the kernel forgets it when ids change */
 	if (prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) < 0)
-		return;
+		return failure("signal at the end of udsd");
 	if (getppid() != parent)
 		_exit(0);
-	*step = "listening socket"; /* it may have been left otherwise by the last one */
-	if (fcntl(LISTENER, F_SETFL, O_RDWR) < 0 || dup2(STDIN_FILENO, STDERR_FILENO) < 0)
-		return;
-	(void)spawn_execute(s, LISTENER, step);
+	if (fcntl(LISTENER, F_SETFL, O_RDWR) <
+	    0) /* the last handler may have changed it */
+		return failure("listening socket");
+	return spawn_execute(s, LISTENER);
 }
 
-/* The client who came sees the end, not who comes later. */
-static void refuse_next(const struct service *s, int listener)
+/* Only the client that has connected sees end of file, not those that come later. */
+static void waitmode_close_next(const struct service *s, int listener)
 {
 	int fd = -1;
 
 	if (fcntl(listener, F_SETFL, O_RDWR | O_NONBLOCK) == 0)
 		fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 	if (fd >= 0)
-		peer_refuse(fd, s->type, NULL);
+		peer_reject(fd, s->type, NULL);
 }
 
 pid_t waitmode_start(const struct service *s, int listener, int log,
 		     const struct rlimit *nofile)
 {
+	int from[FDS] = {[LISTENER] = listener, [LOG] = log};
 	pid_t parent = getpid(), pid = fork();
-	const char *step = "descriptors";
-	int saved;
+	struct failure f;
 
 	if (pid != 0)
 		return pid;
 	log_open(log, s->log_level, s->name);
-	if (place_descriptors(&listener, log) == 0) {
+	if (setup_descriptors(from, FDS, STDIN_FILENO) < 0) {
+		f = failure("descriptors");
+	} else {
+		listener = LISTENER;
 		log_open(LOG, s->log_level, s->name);
-		become(s, nofile, parent, &step);
+		f = waitmode_execute(s, nofile, parent);
 	}
-	saved = errno;
 	log_event(LOG_ERR, "fail", "service", s->name, "handler", s->handler[0], "step",
-		  step, "error", strerror(saved), NULL);
-	if (!spawn_is_busy(saved)) /* else it waits for the next try */
-		refuse_next(s, listener);
+		  f.operation, "error", strerror(f.error), NULL);
+	if (!spawn_is_busy(f.error)) /* else the client waits for the next try */
+		waitmode_close_next(s, listener);
 	_exit(1);
 }

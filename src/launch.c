@@ -2,9 +2,9 @@
  * launch.c: from a client's slot to its running handler, with several on the way at once.
  *
  * A start costs most of its time in the kernel, which can do several at once. So while more clients
- * wait the next one is accepted without waiting for the last one's handler. The client's descriptor
- * is ours until its handler executes, so that it can be held if that fails for want of resources.
- * What fails in a child is dealt with when the child has been waited for.
+ * are pending the next one is accepted without waiting for the last one's handler. The client's
+ * descriptor stays open here until its handler executes, so that it can be held if the start fails for
+ * lack of resources. A failure in a child is dealt with when the child has been waited for.
  */
 #include "launch.h"
 
@@ -20,128 +20,130 @@
 
 int launch_init(struct worker *w)
 {
-	w->hands_max = spawn_is_concurrent() ? HANDS : 1;
-	for (size_t i = 0; i < w->hands_max; i++) {
-		w->hands[i].handler = spawn_new(w->service);
-		if (w->hands[i].handler == NULL)
+	w->launches_max = spawn_is_concurrent() ? LAUNCHES : 1;
+	for (size_t i = 0; i < w->launches_max; i++)
+		if ((w->launches[i].spawn = spawn_new(w->service)) == NULL)
 			return -1;
-	}
 	return 0;
 }
 
-struct hand *launch_hand(struct worker *w)
+struct launch *launch_new(struct worker *w)
 {
-	struct hand *hand = w->hands;
+	struct launch *launch = w->launches;
 
-	while (hand->state != HAND_EMPTY)
-		hand++;
-	hand->conn = 0;
-	return hand;
+	while (launch->state != LAUNCH_UNUSED)
+		launch++;
+	launch->slot = 0;
+	return launch;
 }
 
-static void log_open_line(const struct worker *w, const struct slot *slot)
+static struct slot *record_of(const struct worker *w, const struct launch *launch)
+{
+	return connections_slot(&w->connections, launch->slot);
+}
+
+static void log_open_line(const struct worker *w, const struct slot *record)
 {
 	struct log_line line;
 
 	log_begin(&line, LOG_INFO, "open");
 	log_str(&line, "service", w->service->name);
-	log_num(&line, "conn", (int64_t)slot->conn);
-	log_num(&line, "pid", atomic_load(&slot->pid));
-	log_num(&line, "peer-uid", slot->uid);
-	log_num(&line, "peer-gid", slot->gid);
-	log_num(&line, "peer-pid", slot->peer_pid);
-	log_str(&line, "rule", slot->rule);
+	log_num(&line, "conn", (int64_t)record->conn);
+	log_num(&line, "pid", atomic_load(&record->pid));
+	log_num(&line, "peer-uid", record->uid);
+	log_num(&line, "peer-gid", record->gid);
+	log_num(&line, "peer-pid", record->peer_pid);
+	log_str(&line, "rule", record->rule);
 	log_end(&line);
 }
 
-struct peer launch_give_back(struct worker *w, struct hand *hand)
+struct peer launch_cancel(struct worker *w, struct launch *launch)
 {
-	const struct slot *slot;
-	struct peer peer;
+	struct peer peer = {0};
 
-	if (hand->conn == 0)
-		return (struct peer){0};
-	slot = connections_slot(&w->table, hand->conn);
-	peer = (struct peer){.uid = slot->uid, .gid = slot->gid, .pid = slot->peer_pid};
-	userlimit_give(w->limit, peer.uid);
-	connections_cancel(&w->table, hand->conn);
+	if (launch->slot != 0) {
+		const struct slot *record = record_of(w, launch);
+
+		peer.uid = record->uid;
+		peer.gid = record->gid;
+		peer.pid = record->peer_pid;
+		userlimit_give(w->limit, peer.uid);
+		connections_cancel(&w->connections, launch->slot);
+	}
 	return peer;
 }
 
-void launch_refuse(struct worker *w, struct hand *hand)
+void launch_close(struct worker *w, struct launch *launch)
 {
-	(void)launch_give_back(w, hand);
-	peer_turn_away(hand->fd, w->service->type, NULL);
+	(void)launch_cancel(w, launch);
+	peer_reject(launch->fd, w->service->type, NULL);
 }
 
-void launch_hold(struct worker *w, struct hand *hand, const char *step, int error)
+void launch_hold(struct worker *w, struct launch *launch, struct failure f)
 {
-	backoff_busy(&w->backoff, step, error, w->now);
-	hand->state = HAND_HELD;
+	backoff_busy(&w->backoff, f, w->now);
+	launch->state = LAUNCH_HELD;
 	w->held++;
 }
 
-void launch_release(struct worker *w, struct hand *hand)
+void launch_release(struct worker *w, struct launch *launch)
 {
-	hand->state = HAND_EMPTY;
+	launch->state = LAUNCH_UNUSED;
 	w->held--;
 }
 
-/* The handler could not be started. */
-static void fail(struct worker *w, struct hand *hand, const char *step, int error)
+static void launch_fail(struct worker *w, struct launch *launch, struct failure f)
 {
-	if (spawn_is_busy(error) && w->refusing) {
-		launch_refuse(w, hand);
+	bool busy = spawn_is_busy(f.error);
+
+	if (busy && !w->refusing) {
+		launch_hold(w, launch, failure_of("spawn", f.error));
 		return;
 	}
-	if (spawn_is_busy(error)) {
-		launch_hold(w, hand, "spawn", error);
-		return;
+	if (!busy) {
+		w->counters->failures++;
+		backoff_failed(&w->backoff, w->service->handler[0],
+			       record_of(w, launch)->conn, f, w->now);
 	}
-	w->counters->failures++;
-	backoff_failed(&w->backoff, w->service->handler[0],
-		       connections_slot(&w->table, hand->conn)->conn, step, error,
-		       w->now);
-	launch_refuse(w, hand);
+	launch_close(w, launch);
 }
 
 /* It is on its way no more. */
-static void arrive(struct worker *w, struct hand *hand)
+static void launch_end(struct worker *w, struct launch *launch)
 {
-	hand->state = HAND_EMPTY;
+	launch->state = LAUNCH_UNUSED;
 	w->started--;
 }
 
 /* The handler runs. */
-static void succeed(struct worker *w, struct hand *hand)
+static void launch_succeed(struct worker *w, struct launch *launch)
 {
-	arrive(w, hand);
-	peer_close(hand->fd);
+	launch_end(w, launch);
+	peer_close(launch->fd);
 	backoff_over(&w->backoff);
 	w->counters->opened++;
-	if (w->counters->peak < connections_live(&w->table))
-		w->counters->peak = connections_live(&w->table);
-	log_open_line(w, connections_slot(&w->table, hand->conn));
+	if (w->counters->peak < connections_live(&w->connections))
+		w->counters->peak = connections_live(&w->connections);
+	log_open_line(w, record_of(w, launch));
 }
 
-static void settle(struct worker *w, struct hand *hand)
+static void settle_one(struct worker *w, struct launch *launch)
 {
-	const struct connection *conn = &w->table.conns[hand->conn];
-	const char *step;
+	const struct connection *c = &w->connections.at[launch->slot];
 
-	if (spawn_is_settled(hand->handler)) {
-		if (spawn_error(hand->handler, &step) == 0)
-			succeed(w, hand);
-	} else if (w->now >= conn->since + LAUNCH_TIMEOUT) {
-		spawn_give_up(hand->handler, conn->pid);
+	if (!spawn_is_settled(launch->spawn)) {
+		if (w->now >= c->since + LAUNCH_TIMEOUT)
+			spawn_give_up(launch->spawn, c->pid);
+	} else if (!failed(spawn_failure(launch->spawn))) {
+		launch_succeed(w, launch);
 	}
 }
 
 void launch_settle(struct worker *w)
 {
-	for (size_t i = 0; i < HANDS && w->started > 0; i++)
-		if (w->hands[i].state == HAND_STARTED)
-			settle(w, &w->hands[i]);
+	for (size_t i = 0; i < LAUNCHES && w->started > 0; i++)
+		if (w->launches[i].state == LAUNCH_STARTED)
+			settle_one(w, &w->launches[i]);
 }
 
 int64_t launch_due(const struct worker *w)
@@ -149,59 +151,62 @@ int64_t launch_due(const struct worker *w)
 	return w->started > 0 ? w->now + LOOK_PAUSE : CLOCK_NEVER;
 }
 
-bool launch_was_handler(struct worker *w, uint32_t conn)
+/* The launch of a slot, NULL: none. */
+static struct launch *find_started(struct worker *w, uint32_t slot)
 {
-	struct hand *hand = w->hands;
-	const char *step;
-	bool ended;
-	int error;
+	for (size_t i = 0; i < LAUNCHES && w->started > 0; i++)
+		if (w->launches[i].state == LAUNCH_STARTED && w->launches[i].slot == slot)
+			return &w->launches[i];
+	return NULL;
+}
 
-	while (hand < w->hands + HANDS &&
-	       (hand->state != HAND_STARTED || hand->conn != conn))
-		hand++;
-	if (hand == w->hands + HANDS)
+bool launch_was_handler(struct worker *w, uint32_t slot)
+{
+	struct launch *launch = find_started(w, slot);
+	struct failure f;
+	bool ended;
+
+	if (launch == NULL)
 		return true;
-	error = spawn_error(hand->handler, &step);
-	if (error == 0) {
-		succeed(w, hand);
+	f = spawn_failure(launch->spawn);
+	if (!failed(f)) {
+		launch_succeed(w, launch);
 		return true;
 	}
-	arrive(w, hand);
-	ended = w->table.conns[conn].state != CONN_RUNNING;
-	connections_undo(&w->table, conn);
-	if (ended) /* by us, so it is not tried again */
-		launch_refuse(w, hand);
+	launch_end(w, launch);
+	ended = w->connections.at[slot].state != CONN_RUNNING;
+	connections_undo(&w->connections, slot);
+	if (ended) /* by this worker, so it is not tried again */
+		launch_close(w, launch);
 	else
-		fail(w, hand, step, error);
+		launch_fail(w, launch, f);
 	return false;
 }
 
-void launch_again(struct worker *w, struct hand *hand)
+void launch_start(struct worker *w, struct launch *launch)
 {
-	struct slot *slot = connections_slot(&w->table, hand->conn);
-
-	if (spawn_start(hand->handler, &slot->pid) < 0) {
-		fail(w, hand, "start a process", errno);
+	if (spawn_start(launch->spawn, &record_of(w, launch)->pid) < 0) {
+		launch_fail(w, launch, failure("start a process"));
 		return;
 	}
-	connections_open(&w->table, hand->conn, w->now);
-	hand->state = HAND_STARTED;
+	connections_open(&w->connections, launch->slot, w->now);
+	launch->state = LAUNCH_STARTED;
 	w->started++;
-	if (w->queued && w->started < w->hands_max && w->backoff.delay == 0)
+	if (w->pending && w->started < w->launches_max && w->backoff.delay == 0)
 		return;
-	(void)spawn_await(hand->handler, WAIT_TIME);
+	(void)spawn_await(launch->spawn, WAIT_TIME);
 	launch_settle(w);
 }
 
-void launch_begin(struct worker *w, struct hand *hand)
+void launch_begin(struct worker *w, struct launch *launch)
 {
-	const struct slot *slot = connections_slot(&w->table, hand->conn);
+	const struct slot *record = record_of(w, launch);
 	const struct environment_call call = {.peer = &w->peer,
 					      .from = &w->from,
 					      .from_len = w->from_len,
-					      .conn = slot->conn,
-					      .rule = slot->rule};
+					      .id = record->conn,
+					      .rule = record->rule};
 
-	spawn_prepare(hand->handler, hand->fd, &call);
-	launch_again(w, hand);
+	spawn_prepare(launch->spawn, launch->fd, &call);
+	launch_start(w, launch);
 }

@@ -4,37 +4,37 @@
 
 #include "worker_state.h"
 
-/* Makes what the hands need, once. 0, or -1: no memory. */
+/* Makes what launches need, once. 0, or -1: out of memory. */
 int launch_init(struct worker *worker);
 
-/* An empty hand; there is one while accept_wanted(). */
-struct hand *launch_hand(struct worker *worker);
+/* An unused one, without a slot; there is one while accept_wanted(). */
+struct launch *launch_new(struct worker *worker);
 
-/* Starts the handler for the client that was accepted last, who has a slot. Waits a moment for it if
+/* Starts the handler of the client that was accepted last, which has a slot. Waits a moment for it if
  * there is nothing else to do. */
-void launch_begin(struct worker *worker, struct hand *hand);
+void launch_begin(struct worker *worker, struct launch *launch);
 
-/* Keeps the client until its time comes: there is no process or memory, `error`, for this step. */
-void launch_hold(struct worker *worker, struct hand *hand, const char *step, int error);
+/* Keeps the client until backoff_until(): resources are lacking. */
+void launch_hold(struct worker *worker, struct launch *launch, struct failure failure);
 
-/* The client is held no more; if it has a slot, its handler is started by launch_again(). */
-void launch_release(struct worker *worker, struct hand *hand);
-void launch_again(struct worker *worker, struct hand *hand);
+/* The client is held no more; if it has a slot, launch_start() starts its handler. */
+void launch_release(struct worker *worker, struct launch *launch);
+void launch_start(struct worker *worker, struct launch *launch);
 
 /* The client will not be served: its slot, if any, and its user's share are free again. Returns who
  * it is. */
-struct peer launch_give_back(struct worker *worker, struct hand *hand);
+struct peer launch_cancel(struct worker *worker, struct launch *launch);
 
 /* The same, and it sees end of file. */
-void launch_refuse(struct worker *worker, struct hand *hand);
+void launch_close(struct worker *worker, struct launch *launch);
 
-/* Looks how those that were started fare. To be called before anything is said about a connection,
- * and when it is due. */
+/* Looks which of those that were started have executed. To be called before anything is logged about a
+ * connection, and when it is due. */
 void launch_settle(struct worker *worker);
 int64_t launch_due(const struct worker *worker);
 
-/* The child of this connection has been waited for: whether it was a handler. If not the client has
- * been dealt with, and there is no such connection any more. */
-bool launch_was_handler(struct worker *worker, uint32_t conn);
+/* The child of this slot has exited and been waited for: whether it was a handler. If not, its client
+ * has been dealt with, and there is no such connection any more. */
+bool launch_was_handler(struct worker *worker, uint32_t slot);
 
 #endif

@@ -2,15 +2,17 @@
  * limit.c: per-user counts and token buckets. Pure: time is an argument.
  *
  * A fixed array of users, chained by hash and in a list from the one seen last to the one unseen
- * for longest. There are USERLIMIT_SPARE more entries than live connections, so one without any can
- * always be found at the end of the list or near it.
+ * for longest. Invariant: there are USERLIMIT_SPARE more entries than live connections, so one without
+ * any can always be found at the end of the list or near it.
  */
 #include "limit.h"
 
 #include <stdlib.h>
 
 #define USERLIMIT_SPARE 1024 /* users remembered for their rate alone */
-#define NIL 0 /* entry 0 is not used, so that zeroed memory is an empty table */
+
+/* Entry 0 is not used, so that zeroed memory is an empty table. */
+#define NIL 0
 
 struct user {
 	uid_t uid;
@@ -87,7 +89,7 @@ static void list_push(struct userlimit *l, uint32_t i)
 	l->newest = i;
 }
 
-/* An entry for somebody new: a fresh one, or that of the one unseen for longest who has no
+/* An entry for a new user: a fresh one, or that of the user unseen for longest that has no
  * connection. */
 static uint32_t entry_get(struct userlimit *l)
 {

@@ -1,9 +1,9 @@
 /*
- * limit.h: what one peer uid may have: live connections, and new ones in a time.
+ * limit.h: how many live connections one peer uid may have, and how many new ones in a time.
  *
  * One table of users. The rate is a token bucket, kept as the time at which it is full again.
  * Memory is bounded by the capacity given at the start: a user whose bucket is full and who has no
- * live connection is forgotten, and if need be the one unseen for longest who has none.
+ * live connection is forgotten, and if need be the one unseen for longest that has none.
  */
 #ifndef UDSD_LIMIT_H
 #define UDSD_LIMIT_H
@@ -25,7 +25,7 @@ enum userlimit_verdict {
 	USERLIMIT_RATE, /* the bucket is empty */
 };
 
-/* A table for `live` connections at most. NULL if there is no memory; userlimit_free() ends it. */
+/* A table for `live` connections at most. NULL: out of memory. userlimit_free() ends it. */
 struct userlimit *userlimit_new(const struct userlimit_rule *rule, uint32_t live);
 void userlimit_free(struct userlimit *limit);
 
@@ -33,7 +33,7 @@ void userlimit_free(struct userlimit *limit);
 enum userlimit_verdict userlimit_take(struct userlimit *limit, uid_t uid, int64_t now);
 void userlimit_give(struct userlimit *limit, uid_t uid);
 
-/* Counts a connection that somebody else let in. */
+/* Counts a connection that another process allowed. */
 void userlimit_hold(struct userlimit *limit, uid_t uid);
 
 /* The time at which every bucket is full again. */

@@ -26,10 +26,6 @@
 #ifndef SIOCUNIXFILE
 # define SIOCUNIXFILE (SIOCPROTOPRIVATE + 0)
 #endif
-#ifndef SO_PASSRIGHTS
-# define SO_PASSRIGHTS 83
-#endif
-
 /* Closes what is open, and keeps errno. */
 static void close_kept(int fd)
 {

@@ -1,5 +1,5 @@
 /*
- * overload.c: back-off, as a time until which a listener is not polled.
+ * overload.c: a delay as a time until which a listener is not polled; nobody sleeps.
  */
 #include "overload.h"
 
@@ -15,75 +15,76 @@
 #define DELAY_FIRST (100 * NSEC_PER_MSEC)
 #define DELAY_LAST (30 * NSEC_PER_SEC)
 
-void backoff_init(struct backoff *o, const char *service)
+void backoff_init(struct backoff *b, const char *service)
 {
-	*o = (struct backoff){.service = service};
+	*b = (struct backoff){.service = service};
 }
 
-/* Whether a line about this cause is due; if so the next one is not for a while. */
-static int is_news(struct backoff *o, const char *step, int error, int64_t now)
+/* Whether a line about this failure is due; if so the next one is not for a while. */
+static bool should_log(struct backoff *b, struct failure f, int64_t now)
 {
 	size_t oldest = 0;
 
 	for (size_t i = 0; i < BACKOFF_CAUSES; i++) {
-		if (o->causes[i].step != NULL && strcmp(o->causes[i].step, step) == 0 &&
-		    o->causes[i].error == error) {
+		struct failure known = b->causes[i].failure;
+
+		if (failed(known) && known.error == f.error &&
+		    strcmp(known.operation, f.operation) == 0) {
 			oldest = i;
-			if (now < o->causes[i].quiet_until)
-				return 0;
+			if (now < b->causes[i].quiet_until)
+				return false;
 			break;
 		}
-		if (o->causes[i].quiet_until < o->causes[oldest].quiet_until)
+		if (b->causes[i].quiet_until < b->causes[oldest].quiet_until)
 			oldest = i;
 	}
-	o->causes[oldest].step = step;
-	o->causes[oldest].error = error;
-	o->causes[oldest].quiet_until = now + BUSY_QUIET;
-	return 1;
+	b->causes[oldest].failure = f;
+	b->causes[oldest].quiet_until = now + BUSY_QUIET;
+	return true;
 }
 
-void backoff_busy(struct backoff *o, const char *step, int error, int64_t now)
+void backoff_busy(struct backoff *b, struct failure f, int64_t now)
 {
-	o->until = now + BUSY_RETRY;
-	if (is_news(o, step, error, now))
-		log_event(LOG_WARNING, "busy", "service", o->service, "step", step,
-			  "error", strerror(error), NULL);
+	b->until = now + BUSY_RETRY;
+	if (should_log(b, f, now))
+		log_event(LOG_WARNING, "busy", "service", b->service, "step", f.operation,
+			  "error", strerror(f.error), NULL);
 }
 
-void backoff_extend(struct backoff *o, int64_t now)
+void backoff_extend(struct backoff *b, int64_t now)
 {
-	o->delay = o->delay == 0 ? DELAY_FIRST : clock_min(2 * o->delay, DELAY_LAST);
-	o->until = now + o->delay;
+	b->delay = b->delay == 0 ? DELAY_FIRST : clock_min(2 * b->delay, DELAY_LAST);
+	b->until = now + b->delay;
 }
 
-void backoff_failed(struct backoff *o, const char *path, uint64_t conn, const char *step,
-		    int error, int64_t now)
+void backoff_failed(struct backoff *b, const char *path, uint64_t id, struct failure f,
+		    int64_t now)
 {
 	struct log_line line;
 
-	if (o->delay == 0 || now >= o->until)
-		backoff_extend(o, now);
+	if (b->delay == 0 || now >= b->until)
+		backoff_extend(b, now);
 	log_begin(&line, LOG_ERR, "fail");
-	log_str(&line, "service", o->service);
-	if (conn > 0)
-		log_num(&line, "conn", (int64_t)conn);
-	log_str(&line, conn > 0 ? "handler" : "socket", path);
-	log_str(&line, "step", step);
+	log_str(&line, "service", b->service);
+	if (id > 0)
+		log_num(&line, "conn", (int64_t)id);
+	log_str(&line, id > 0 ? "handler" : "socket", path);
+	log_str(&line, "step", f.operation);
 	/* execve says ENOENT also when a script's interpreter is missing */
-	if (error == ENOENT && conn > 0 && access(path, F_OK) == 0)
+	if (f.error == ENOENT && id > 0 && access(path, F_OK) == 0)
 		log_str(&line, "error", "its interpreter does not exist");
 	else
-		log_str(&line, "error", strerror(error));
-	log_sec(&line, "retry", o->delay);
+		log_str(&line, "error", strerror(f.error));
+	log_sec(&line, "retry", b->delay);
 	log_end(&line);
 }
 
-void backoff_over(struct backoff *o)
+void backoff_over(struct backoff *b)
 {
-	o->delay = 0;
+	b->delay = 0;
 }
 
-int64_t backoff_until(const struct backoff *o)
+int64_t backoff_until(const struct backoff *b)
 {
-	return o->until;
+	return b->until;
 }

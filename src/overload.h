@@ -1,11 +1,13 @@
 /*
- * overload.h: when to try again what failed, and how often to say so.
+ * overload.h: when to try again what failed, and how often to log it.
  *
- * Want of resources heals itself: another try every 100 ms, one log line for each cause in 10 s.
- * Faults that waiting cannot mend back off from 100 ms, doubling to 30 s, until one try succeeds.
+ * Lack of resources passes: another try every 100 ms, one log line for each cause in 10 s. Other
+ * faults last: the delay doubles from 100 ms to 30 s, until one try succeeds.
  */
 #ifndef UDSD_OVERLOAD_H
 #define UDSD_OVERLOAD_H
+
+#include "failure.h"
 
 #include <stdint.h>
 
@@ -14,31 +16,30 @@
 struct backoff {
 	const char *service;
 	int64_t until; /* no try before */
-	int64_t delay; /* the last back-off; 0: none */
+	int64_t delay; /* the last one; 0: none */
 	struct {
-		const char *step;
-		int error;
+		struct failure failure;
 		int64_t quiet_until; /* no line about it before */
 	} causes[BACKOFF_CAUSES];
 };
 
-void backoff_init(struct backoff *overload, const char *service);
+void backoff_init(struct backoff *backoff, const char *service);
 
-/* Want of resources in `step`, a constant. */
-void backoff_busy(struct backoff *overload, const char *step, int error, int64_t now);
+/* Resources are lacking. */
+void backoff_busy(struct backoff *backoff, struct failure failure, int64_t now);
 
-/* A fault for good: o->until and o->delay tell how long to wait. */
-void backoff_extend(struct backoff *overload, int64_t now);
+/* A lasting fault: sets `until` and `delay`. */
+void backoff_extend(struct backoff *backoff, int64_t now);
 
-/* The same, and logs a `fail` line about `path`, the handler, or the socket if conn is 0. What fails
- * before o->until was begun together with what failed first, and waits no longer for it. */
-void backoff_failed(struct backoff *overload, const char *path, uint64_t conn,
-		    const char *step, int error, int64_t now);
+/* The same, and logs a `fail` line about `path`, the handler, or the socket if the connection's id is
+ * 0. What fails before `until` was started together with what failed first, and does not extend it. */
+void backoff_failed(struct backoff *backoff, const char *path, uint64_t id,
+		    struct failure failure, int64_t now);
 
 /* A try succeeded. */
-void backoff_over(struct backoff *overload);
+void backoff_over(struct backoff *backoff);
 
 /* The time before which nothing is to be tried; in the past: go on. */
-int64_t backoff_until(const struct backoff *overload);
+int64_t backoff_until(const struct backoff *backoff);
 
 #endif

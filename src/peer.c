@@ -1,5 +1,5 @@
 /*
- * peer.c: the questions that are put to a connected socket.
+ * peer.c: who a client is, whether it is still connected, and a clean end of its connection.
  */
 #include "peer.h"
 
@@ -17,7 +17,7 @@
 # define SO_PEERGROUPS 59
 #endif
 
-/* SO_PEERGROUPS says by ERANGE and the length how much room it wants. */
+/* SO_PEERGROUPS reports by ERANGE and the length how much room it needs. */
 static int read_groups(int fd, struct peer *peer)
 {
 	static gid_t *groups; /* grows to the largest peer seen */
@@ -79,12 +79,13 @@ static bool discard(int fd, int type)
 }
 
 /* shutdown() first stops the client's writes (EPIPE), so what has to be read is bounded; closing
- * with something unread would reset the connection. Descriptors that came along do not fit into
- * the control buffer, which credentials fill if there is one, and the kernel closes them. */
-void peer_refuse(int fd, int type, const char *message)
+ * with something unread would reset the connection. Descriptors that were sent along do not fit into
+ * the control buffer, which credentials fill if there are any, and the kernel closes them. */
+void peer_reject(int fd, int type, const char *message)
 {
 	const int on = 1;
 
+	linger_begin();
 	if (message != NULL)
 		(void)send(fd, message, strlen(message), MSG_DONTWAIT | MSG_NOSIGNAL);
 	(void)shutdown(fd, SHUT_RDWR);
@@ -93,18 +94,12 @@ void peer_refuse(int fd, int type, const char *message)
 	while (discard(fd, type))
 		;
 	close(fd);
+	linger_end();
 }
 
 void peer_close(int fd)
 {
 	linger_begin();
 	close(fd);
-	linger_end();
-}
-
-void peer_turn_away(int fd, int type, const char *message)
-{
-	linger_begin();
-	peer_refuse(fd, type, message);
 	linger_end();
 }

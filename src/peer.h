@@ -17,16 +17,15 @@ struct peer {
 /* Fills in `peer` for a connected socket; the groups only if asked for. 0, or -1 and errno. */
 int peer_read(int fd, bool want_groups, struct peer *peer);
 
-/* Whether the client has gone and left nothing to read: no process is worth starting. A client
- * that only closed its writing side (half-closed) is still there. */
+/* Whether the client has disconnected and left nothing to read: no process is worth starting. A client
+ * that only closed its writing side (half-closed) is still connected. */
 bool peer_gone(int fd);
 
-/* Ends a connection of this type (SOCK_*) that is not to be served: sends `message` (may be NULL), then a clean end of
- * file. Never blocks, never resets, and closes fd. */
-void peer_refuse(int fd, int type, const char *message);
+/* Ends a connection of this type (SOCK_*) that is not served: sends `message` (may be NULL), then a
+ * clean end of file. Never blocks, never resets, and closes fd. */
+void peer_reject(int fd, int type, const char *message);
 
-/* The same, and close(2), for a client that may have sent descriptors: see hurry.h. */
-void peer_turn_away(int fd, int type, const char *message);
+/* close(2), but with a timer if the client may have sent descriptors: hurry.h. */
 void peer_close(int fd);
 
 #endif

@@ -152,11 +152,12 @@ static void try_as_user(int fd, const void *arg)
 	const struct trial *trial = arg;
 	const struct config *c = trial->config;
 	const struct service *first = &c->services[trial->first];
-	const char *step;
+	struct failure f = privilege_drop(&first->identity);
 
-	if (privilege_drop(&first->identity, &step) < 0) {
+	if (failed(f)) {
 		dprintf(fd, "%zu user %s cannot be used: %s: %s\n" TRIAL_OVER,
-			trial->first, first->account->name, step, strerror(errno));
+			trial->first, first->account->name, f.operation,
+			strerror(f.error));
 		return;
 	}
 	for (size_t i = trial->first; i < c->count; i++)

@@ -1,8 +1,9 @@
 /*
- * privilege.c: one way down.
+ * privilege.c: root becomes an ordinary user, permanently.
  *
  * Order: what needs root first, then groups, gid, uid; then the proof. A service of root keeps
- * root's capabilities. Invariant: 0 is returned only if every step was seen to have its effect.
+ * root's capabilities. Invariant: success is reported only if every operation was seen to have its
+ * effect, and no way back was found.
  */
 #include "privilege.h"
 
@@ -46,7 +47,7 @@ static int forget_capabilities(void)
 }
 
 /* Empties the inheritable set, and with `all` the others too. */
-static int drop_capabilities(int all)
+static int drop_capabilities(bool all)
 {
 	struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
 	struct __user_cap_data_struct data[2] = {{0}};
@@ -66,61 +67,49 @@ static int leave_keyring(void)
 	return errno == ENOSYS || errno == EPERM || errno == EACCES ? 0 : -1;
 }
 
-/* Whether all ids are the service's, and none of the old ones can be had again. */
-static int prove(const struct identity *id)
+/* Whether all ids are those of `id`, and none of the old ones can be had again. */
+static bool is_proved(const struct identity *id)
 {
-	uid_t uid = id->uid, r, e, v;
-	gid_t rg, eg, vg;
+	uid_t r, e, s;
+	gid_t rg, eg, sg;
 
 	errno = EPERM;
-	if (getresuid(&r, &e, &v) < 0 || r != uid || e != uid || v != uid)
-		return -1;
-	if (getresgid(&rg, &eg, &vg) < 0 || rg != id->gid || eg != id->gid ||
-	    vg != id->gid)
-		return -1;
+	if (getresuid(&r, &e, &s) < 0 || r != id->uid || e != id->uid || s != id->uid)
+		return false;
+	if (getresgid(&rg, &eg, &sg) < 0 || rg != id->gid || eg != id->gid ||
+	    sg != id->gid)
+		return false;
 	if (getgroups(0, NULL) != (int)id->ngroups)
-		return -1;
-	if (uid != 0 && (setuid(0) == 0 || seteuid(0) == 0 || setresuid(0, 0, 0) == 0))
-		return -1;
-	return 0;
+		return false;
+	return id->uid == 0 ||
+	       (setuid(0) < 0 && seteuid(0) < 0 && setresuid(0, 0, 0) < 0);
 }
 
-static int become(const struct identity *id, const char **step)
+static struct failure become_user(const struct identity *id)
 {
-	int root = id->uid == 0;
-
-	*step = "capabilities";
 	if (forget_capabilities() < 0)
-		return -1;
-	*step = "groups";
+		return failure("capabilities");
 	if (setgroups(id->ngroups, id->groups) < 0)
-		return -1;
-	*step = "group";
+		return failure("groups");
 	if (setresgid(id->gid, id->gid, id->gid) < 0)
-		return -1;
-	*step = "user";
+		return failure("group");
 	if (setresuid(id->uid, id->uid, id->uid) < 0)
-		return -1;
-	*step = "keyring";
+		return failure("user");
 	if (leave_keyring() < 0)
-		return -1;
-	*step = "capabilities";
-	if (drop_capabilities(!root) < 0)
-		return -1;
-	*step = "proof that privileges are gone";
-	return prove(id);
+		return failure("keyring");
+	if (drop_capabilities(id->uid != 0) < 0)
+		return failure("capabilities");
+	return is_proved(id) ? SUCCESS : failure("proof that privileges are gone");
 }
 
-/* An ordinary user may have been given capabilities for udsd; they are not for its handlers. */
-static int become_plain(const char **step)
+struct failure privilege_drop(const struct identity *id)
 {
-	*step = "capabilities";
-	return clear_ambient() < 0 ? -1 : drop_capabilities(1);
-}
-
-int privilege_drop(const struct identity *id, const char **step)
-{
-	return geteuid() == 0 ? become(id, step) : become_plain(step);
+	if (geteuid() == 0)
+		return become_user(id);
+	/* an ordinary user may have been given capabilities for udsd, not for its handlers */
+	if (clear_ambient() < 0 || drop_capabilities(true) < 0)
+		return failure("capabilities");
+	return SUCCESS;
 }
 
 static void signal_all(const pid_t *pids, size_t count, int signal, bool leaders)
@@ -133,7 +122,7 @@ static void signal_all(const pid_t *pids, size_t count, int signal, bool leaders
 	}
 }
 
-/* SIGKILL in a second, which also ends who has been stopped. */
+/* SIGKILL in a second, which also ends a stopped process. */
 static void limit_life(void)
 {
 	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGKILL};

@@ -4,6 +4,8 @@
 #ifndef UDSD_PRIVILEGE_H
 #define UDSD_PRIVILEGE_H
 
+#include "failure.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
@@ -18,9 +20,8 @@ struct identity {
 bool identity_same(const struct identity *a, const struct identity *b);
 
 /* Makes this process that user's: groups, gid, uid, no capability that root lent, no way back (which
- * is tried). An ordinary user's udsd keeps its ids. 0, or -1, errno and *step, the name of what
- * failed: then the process must not go on. */
-int privilege_drop(const struct identity *identity, const char **step);
+ * is tried). An ordinary user's udsd keeps its ids. If it fails the process must not go on. */
+struct failure privilege_drop(const struct identity *identity);
 
 /* Sends a signal to process groups (and to their leaders themselves, if `leaders`) as this user. If we
  * are another it is sent by a process that has become it: the kernel decides whether it may. That

@@ -2,8 +2,8 @@
  * raw.h: system calls that do not touch errno, for a child that runs in its parent's memory while the
  * parent goes on (handler.c): errno would be the parent's too.
  *
- * Where we do not know how to make such a call (or UDSD_VFORK is defined: under valgrind, and to let
- * calls fail in a test) RAW_CALLS is 0, libc makes it, and the parent has to wait.
+ * Where it is not known here how to make such a call (or UDSD_VFORK is defined: under valgrind, and to
+ * let calls fail in a test) RAW_CALLS is 0, libc makes it, and the parent has to wait.
  */
 #ifndef UDSD_RAW_H
 #define UDSD_RAW_H

@@ -1,10 +1,10 @@
 /*
- * reaper.c: the end of connections: children that ended, and those whose time is up.
+ * reaper.c: the end of connections: children that have exited, and those whose time is up.
  *
- * While there are few children a worker waits for any. The more there are the more that costs, so
- * then it waits for the child that SIGCHLD names and, since a SIGCHLD may have been merged with
- * another, for those that began last: who ends soon is among them. It looks for any other only some
- * time later.
+ * While there are few children a worker waits for any. The more there are the more expensive that is,
+ * so then it waits for the child that SIGCHLD names and, since a SIGCHLD may have been merged with
+ * another, for those that started last: short-lived ones are among them. It looks for any other only
+ * some time later.
  */
 #include "reaper.h"
 
@@ -20,119 +20,108 @@
 #define FEW 64    /* so many children are looked through at once */
 #define RECENT 16 /* of more */
 
-static void bury(struct worker *w, const struct dead *d)
+static void reap_one(struct worker *w, const struct exited *e)
 {
-	uint32_t conn = connections_find(&w->table, d->pid);
-	struct slot *slot;
+	uint32_t slot = connections_find(&w->connections, e->pid);
+	struct slot *record;
 
-	if (conn == 0 || !launch_was_handler(w, conn))
+	if (slot == 0 || !launch_was_handler(w, slot))
 		return;
-	slot = connections_slot(&w->table, conn);
+	record = connections_slot(&w->connections, slot);
 	if (w->relay != NULL)
-		stderr_end(w->relay, d->pid);
-	userlimit_give(w->limit, slot->uid);
-	slot_close(w->table.board, slot, w->service->name, d->status, &d->usage);
-	connections_close(&w->table, conn);
+		stderr_end(w->relay, e->pid);
+	userlimit_give(w->limit, record->uid);
+	slot_close(w->connections.board, record, w->service->name, e->status, &e->usage);
+	connections_close(&w->connections, slot);
 	w->active = w->now;
 }
 
-void reaper_bury(struct worker *w)
+void reaper_reap(struct worker *w)
 {
-	for (unsigned i = 0; i < w->ndead; i++)
-		bury(w, &w->dead[i]);
-	w->ndead = 0;
+	for (unsigned i = 0; i < w->nexited; i++)
+		reap_one(w, &w->exited[i]);
+	w->nexited = 0;
 }
 
-/* The system has failed to tell who has ended. */
+/* The system has failed to tell which child has exited. */
 static void sweep_later(struct worker *w)
 {
-	if (w->table.own > w->ndead)
+	if (w->connections.own > w->nexited)
 		w->sweep_at = w->now + SWEEP_DELAY;
 }
 
-/* Waits for this child, -1: for any, if it has ended. */
-static bool reap(struct worker *w, pid_t pid)
+/* Waits for this child, -1: for any, if it has exited. */
+static bool wait_for(struct worker *w, pid_t pid)
 {
-	struct dead *d = &w->dead[w->ndead];
+	struct exited *e = &w->exited[w->nexited];
 
-	if (w->ndead == DEAD) {
+	if (w->nexited == EXITED) {
 		w->sweep_at = w->now;
 		return false;
 	}
-	pid = d->pid = wait4(pid, &d->status, WNOHANG, &d->usage);
+	pid = e->pid = wait4(pid, &e->status, WNOHANG, &e->usage);
 	if (pid > 0)
-		w->ndead++;
+		w->nexited++;
 	else if (pid < 0)
 		sweep_later(w);
 	return pid > 0;
 }
 
-/* A child that has ended is about to be waited for. Its group goes with it if we ended it: until it
- * is waited for the group's number cannot be another's. */
-static void end_rest(const struct worker *w, pid_t pid)
+static uint32_t first_of(const struct worker *w, enum connection_state state)
 {
-	uint32_t conn = connections_find(&w->table, pid);
+	return w->connections.queues[state].first;
+}
 
-	if (conn != 0 && w->table.conns[conn].state != CONN_RUNNING)
+/* Waits for a child that has exited. If the worker has sent its group a signal the rest of the group is
+ * killed first: until the child is waited for the group's number cannot be another's. */
+static bool wait_for_named(struct worker *w, pid_t pid)
+{
+	uint32_t slot = connections_find(&w->connections, pid);
+
+	if (slot != 0 && w->connections.at[slot].state != CONN_RUNNING)
 		(void)kill(-pid, SIGKILL);
+	return wait_for(w, pid);
 }
 
-/* Whether we have ended a handler that is still there. */
-static bool is_ending(const struct worker *w)
-{
-	return w->table.queues[CONN_TERMINATED].first != 0 ||
-	       w->table.queues[CONN_KILLED].first != 0;
-}
-
-/* Waits for one of the children that have ended, without their names. */
-static bool reap_next(struct worker *w)
+/* Waits for one of the children that have exited. */
+static bool wait_for_next(struct worker *w)
 {
 	siginfo_t info = {0};
 
-	if (!is_ending(w))
-		return reap(w, -1);
+	if (first_of(w, CONN_TERMINATED) == 0 && first_of(w, CONN_KILLED) == 0)
+		return wait_for(w, -1);
 	if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
 		sweep_later(w);
-	if (info.si_pid == 0)
-		return false;
-	end_rest(w, info.si_pid);
-	return reap(w, info.si_pid);
+	return info.si_pid != 0 && wait_for_named(w, info.si_pid);
 }
 
 void reaper_sweep(struct worker *w)
 {
 	w->sweep_at = CLOCK_NEVER;
-	while (reap_next(w))
+	while (wait_for_next(w))
 		;
 }
 
-/* Waits for those that began last, if they have ended. */
-static void reap_recent(struct worker *w)
+/* Waits for those that started last, if they have exited. */
+static void wait_for_recent(struct worker *w)
 {
-	uint32_t conn = w->table.queues[CONN_RUNNING].last;
+	uint32_t slot = w->connections.queues[CONN_RUNNING].last;
 
-	for (int i = 0; i < RECENT && conn != 0; i++) {
-		uint32_t before = w->table.conns[conn].before;
-
-		(void)reap(w, w->table.conns[conn].pid);
-		conn = before;
+	for (int i = 0; i < RECENT && slot != 0; i++) {
+		(void)wait_for(w, w->connections.at[slot].pid);
+		slot = w->connections.at[slot].before;
 	}
 }
 
-static void reap_named(struct worker *w)
+static void wait_for_signalled(struct worker *w)
 {
 	struct signalfd_siginfo info[16];
 	ssize_t n = read(SIGNALS, info, sizeof(info));
 
-	for (size_t i = 0; n > 0 && i < (size_t)n / sizeof(*info); i++) {
-		pid_t pid = (pid_t)info[i].ssi_pid;
-
-		if (info[i].ssi_code != CLD_EXITED && info[i].ssi_code != CLD_KILLED &&
-		    info[i].ssi_code != CLD_DUMPED)
-			continue;
-		end_rest(w, pid);
-		(void)reap(w, pid);
-	}
+	for (size_t i = 0; n > 0 && i < (size_t)n / sizeof(*info); i++)
+		if (info[i].ssi_code == CLD_EXITED || info[i].ssi_code == CLD_KILLED ||
+		    info[i].ssi_code == CLD_DUMPED)
+			(void)wait_for_named(w, (pid_t)info[i].ssi_pid);
 	if (w->sweep_at == CLOCK_NEVER)
 		w->sweep_at = w->now + SWEEP_DELAY;
 }
@@ -141,9 +130,9 @@ void reaper_read(struct worker *w, bool busy)
 {
 	struct signalfd_siginfo info;
 
-	if (w->table.own > FEW) {
-		reap_named(w);
-		reap_recent(w);
+	if (w->connections.own > FEW) {
+		wait_for_signalled(w);
+		wait_for_recent(w);
 		return;
 	}
 	if (!busy)
@@ -151,63 +140,64 @@ void reaper_read(struct worker *w, bool busy)
 	reaper_sweep(w);
 }
 
-static void end_group(struct worker *w, uint32_t conn, enum connection_state state)
+static void end_group(struct worker *w, uint32_t slot, enum connection_state state)
 {
-	int64_t grace = w->service->kill_grace;
-	pid_t pid = w->table.conns[conn].pid;
+	pid_t pid = w->connections.at[slot].pid;
 	int sig;
 
-	if (state == CONN_TERMINATED && grace == 0)
+	if (state == CONN_TERMINATED && w->service->kill_grace == 0)
 		state = CONN_KILLED;
 	sig = state == CONN_KILLED ? SIGKILL : SIGTERM;
 	if (kill(-pid, sig) < 0 || getpgid(pid) != pid) /* it has left its group */
 		(void)kill(pid, sig);
-	connections_move(&w->table, conn, state, w->now);
+	connections_move(&w->connections, slot, state, w->now);
 }
 
-void reaper_end(struct worker *w, uint64_t number)
+void reaper_end(struct worker *w, uint64_t id)
 {
-	uint32_t conn = w->table.queues[CONN_RUNNING].first;
+	uint32_t slot = first_of(w, CONN_RUNNING);
 
-	while (conn != 0 && connections_slot(&w->table, conn)->conn != number)
-		conn = w->table.conns[conn].after;
-	if (conn != 0)
-		end_group(w, conn, CONN_TERMINATED);
+	while (slot != 0 && connections_slot(&w->connections, slot)->conn != id)
+		slot = w->connections.at[slot].after;
+	if (slot != 0)
+		end_group(w, slot, CONN_TERMINATED);
 }
 
 void reaper_end_all(struct worker *w, enum connection_state from,
 		    enum connection_state to)
 {
-	while (w->table.queues[from].first != 0)
-		end_group(w, w->table.queues[from].first, to);
+	while (first_of(w, from) != 0)
+		end_group(w, first_of(w, from), to);
 }
 
 /* When the first of a queue has been in it for `time`; 0: never. */
-static int64_t due(const struct worker *w, enum connection_state state, int64_t time)
+static int64_t expires_at(const struct worker *w, enum connection_state state,
+			  int64_t time)
 {
-	uint32_t first = w->table.queues[state].first;
+	uint32_t first = first_of(w, state);
 
-	return first == 0 || time == 0 ? CLOCK_NEVER : w->table.conns[first].since + time;
+	return first == 0 || time == 0 ? CLOCK_NEVER
+				       : w->connections.at[first].since + time;
 }
 
 void reaper_expire(struct worker *w)
 {
 	const struct service *s = w->service;
 
-	while (due(w, CONN_RUNNING, s->max_lifetime) <= w->now) {
-		uint32_t conn = w->table.queues[CONN_RUNNING].first;
+	while (expires_at(w, CONN_RUNNING, s->max_lifetime) <= w->now) {
+		uint32_t slot = first_of(w, CONN_RUNNING);
 
-		connections_slot(&w->table, conn)->expired = 1;
-		end_group(w, conn, CONN_TERMINATED);
+		connections_slot(&w->connections, slot)->expired = 1;
+		end_group(w, slot, CONN_TERMINATED);
 	}
-	while (due(w, CONN_TERMINATED, s->kill_grace) <= w->now)
-		end_group(w, w->table.queues[CONN_TERMINATED].first, CONN_KILLED);
+	while (expires_at(w, CONN_TERMINATED, s->kill_grace) <= w->now)
+		end_group(w, first_of(w, CONN_TERMINATED), CONN_KILLED);
 }
 
 int64_t reaper_due(const struct worker *w)
 {
-	int64_t next = due(w, CONN_RUNNING, w->service->max_lifetime);
+	int64_t next = expires_at(w, CONN_RUNNING, w->service->max_lifetime);
 
-	next = clock_min(next, due(w, CONN_TERMINATED, w->service->kill_grace));
+	next = clock_min(next, expires_at(w, CONN_TERMINATED, w->service->kill_grace));
 	return clock_min(next, w->sweep_at);
 }

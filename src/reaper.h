@@ -4,17 +4,16 @@
 
 #include "worker_state.h"
 
-/* SIGCHLD has come: waits for children that have ended, for reaper_bury(). If `busy`,
- * there is more to do at once and the signal may be left where it is: while it is there the kernel
- * makes no other one. */
+/* SIGCHLD has come: waits for children that have exited, for reaper_reap(). If `busy`, there is more to
+ * do at once and the signal may be left pending: meanwhile the kernel queues no other. */
 void reaper_read(struct worker *worker, bool busy);
 
-/* Waits for all children that have ended, whoever they are. */
+/* Waits for all children that have exited. */
 void reaper_sweep(struct worker *worker);
 
 /* Logs the end of those that have been waited for, and frees their slots. To be called before
- * anything else is done with connections: their pids may be others' already. */
-void reaper_bury(struct worker *worker);
+ * anything else is done with connections: their pids may be other processes' already. */
+void reaper_reap(struct worker *worker);
 
 /* Ends those whose max-lifetime or kill-grace has passed. */
 void reaper_expire(struct worker *worker);
@@ -24,8 +23,8 @@ void reaper_expire(struct worker *worker);
 void reaper_end_all(struct worker *worker, enum connection_state from,
 		    enum connection_state to);
 
-/* Sends SIGTERM to the connection of this number, and SIGKILL after kill-grace. */
-void reaper_end(struct worker *worker, uint64_t number);
+/* Sends SIGTERM to the connection with this id, and SIGKILL after kill-grace. */
+void reaper_end(struct worker *worker, uint64_t id);
 
 /* When reaper_sweep() or reaper_expire() is due. */
 int64_t reaper_due(const struct worker *worker);

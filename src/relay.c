@@ -1,12 +1,14 @@
 /*
  * relay.c: reads handlers' standard error, always, and logs at most STDERR_RATE lines a second.
  *
- * Unfinished lines are kept for a few writers; when one more comes the oldest is logged as it is.
+ * Unfinished lines are kept for PARTIALS writers; when one more comes the oldest is logged as it is.
+ * What was dropped is counted and reported once a second.
  */
 #include "relay.h"
 
 #include "clock.h"
 #include "log.h"
+#include "unixsock.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -14,17 +16,13 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#ifndef SO_PASSRIGHTS
-# define SO_PASSRIGHTS 83
-#endif
-
 #define PARTIALS 16
 #define READ_BYTES 16384
 #define READS_A_TURN 64
 
 /* A line that has not ended. */
 struct partial {
-	pid_t pid;     /* who writes it; 0: not used */
+	pid_t pid;     /* its writer; 0: not used */
 	size_t len;    /* bytes in text */
 	bool cut;      /* more came than fits */
 	uint64_t used; /* for finding the oldest */
@@ -34,7 +32,7 @@ struct partial {
 struct stderr_relay {
 	int out;
 	const char *service;
-	stderr_find *find;
+	struct stderr_writer (*find)(void *arg, pid_t pid);
 	void *arg;
 	int64_t window;          /* the end of the second that is counted */
 	unsigned logged;         /* lines in it */
@@ -53,26 +51,28 @@ int stderr_pair(int *in, int *out)
 		return -1;
 	*out = fd[0];
 	*in = fd[1];
-	/* A descriptor that lingers on close could hold the reader up; older kernels cannot tell. */
+	/* closing a descriptor that lingers could delay the reader; older kernels allow all */
 	(void)setsockopt(*out, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof(off));
 	return setsockopt(*out, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
 }
 
-struct stderr_relay *stderr_new(int out, const char *service, stderr_find *find,
+struct stderr_relay *stderr_new(int out, const char *service,
+				struct stderr_writer (*find)(void *arg, pid_t pid),
 				void *arg, _Atomic uint64_t *dropped)
 {
 	struct stderr_relay *r = calloc(1, sizeof(*r));
 
-	if (r != NULL)
-		*r = (struct stderr_relay){.out = out,
-					   .service = service,
-					   .find = find,
-					   .arg = arg,
-					   .total = dropped};
+	if (r == NULL)
+		return NULL;
+	r->out = out;
+	r->service = service;
+	r->find = find;
+	r->arg = arg;
+	r->total = dropped;
 	return r;
 }
 
-/* A handler's end is told by stderr_end(); that of another process has to be asked for. */
+/* A handler's end is reported by stderr_end(); that of another process has to be asked for. */
 static bool is_stranger(const struct stderr_relay *r, const struct partial *p)
 {
 	return p->pid != 0 && r->find(r->arg, p->pid).pid != p->pid;
@@ -101,28 +101,34 @@ static void report_dropped(struct stderr_relay *r)
 	r->dropped = 0;
 }
 
-/* The line is complete. */
-static void emit(struct stderr_relay *r, struct partial *p)
+static void log_partial(const struct stderr_relay *r, struct partial *p)
 {
-	struct stderr_writer writer;
+	struct stderr_writer writer = r->find(r->arg, p->pid);
 	struct log_line line;
 
-	if (r->logged >= STDERR_RATE) {
+	if (p->cut) {
+		memcpy(p->text + p->len, "...", 3);
+		p->len += 3;
+	}
+	log_begin(&line, LOG_INFO, "stderr");
+	log_str(&line, "service", r->service);
+	if (writer.id > 0) {
+		log_num(&line, "conn", (int64_t)writer.id);
+		log_num(&line, "pid", writer.pid);
+	}
+	log_bytes(&line, "text", p->text, p->len);
+	log_end(&line);
+}
+
+/* The line is complete. */
+static void end_partial(struct stderr_relay *r, struct partial *p)
+{
+	if (r->logged < STDERR_RATE) {
+		r->logged++;
+		log_partial(r, p);
+	} else {
 		r->dropped++;
 		(*r->total)++;
-	} else {
-		r->logged++;
-		writer = r->find(r->arg, p->pid);
-		log_begin(&line, LOG_INFO, "stderr");
-		log_str(&line, "service", r->service);
-		if (writer.conn > 0) {
-			log_num(&line, "conn", (int64_t)writer.conn);
-			log_num(&line, "pid", writer.pid);
-		}
-		if (p->cut)
-			memcpy(p->text + p->len, "...", 3);
-		log_bytes(&line, "text", p->text, p->len + (p->cut ? 3 : 0));
-		log_end(&line);
 	}
 	p->pid = 0;
 	p->len = 0;
@@ -139,7 +145,7 @@ void stderr_tick(struct stderr_relay *r, int64_t now)
 	for (size_t i = 0; i < PARTIALS; i++)
 		if (is_stranger(r, &r->partials[i]) && kill(r->partials[i].pid, 0) < 0 &&
 		    errno == ESRCH)
-			emit(r, &r->partials[i]);
+			end_partial(r, &r->partials[i]);
 }
 
 /* The writer's unfinished line; a new one if there is none. */
@@ -158,12 +164,12 @@ static struct partial *partial_of(struct stderr_relay *r, pid_t pid)
 			oldest = p;
 	}
 	if (oldest->pid != 0)
-		emit(r, oldest);
+		end_partial(r, oldest);
 	oldest->pid = pid;
 	return oldest;
 }
 
-static void take(struct stderr_relay *r, pid_t pid, const char *text, size_t len)
+static void take_text(struct stderr_relay *r, pid_t pid, const char *text, size_t len)
 {
 	while (len > 0) {
 		const char *end = memchr(text, '\n', len);
@@ -177,7 +183,7 @@ static void take(struct stderr_relay *r, pid_t pid, const char *text, size_t len
 		p->len += n < room ? n : room;
 		if (end == NULL)
 			return;
-		emit(r, p);
+		end_partial(r, p);
 		text += n + 1;
 		len -= n + 1;
 	}
@@ -214,7 +220,7 @@ bool stderr_read(struct stderr_relay *r, int64_t now)
 
 		if (n <= 0)
 			return n < 0;
-		take(r, writer_of(&msg), text, (size_t)n);
+		take_text(r, writer_of(&msg), text, (size_t)n);
 	}
 	return true;
 }
@@ -223,13 +229,13 @@ void stderr_end(struct stderr_relay *r, pid_t pid)
 {
 	for (size_t i = 0; i < PARTIALS; i++)
 		if (r->partials[i].pid == pid)
-			emit(r, &r->partials[i]);
+			end_partial(r, &r->partials[i]);
 }
 
 void stderr_finish(struct stderr_relay *r)
 {
 	for (size_t i = 0; i < PARTIALS; i++)
 		if (r->partials[i].pid != 0)
-			emit(r, &r->partials[i]);
+			end_partial(r, &r->partials[i]);
 	report_dropped(r);
 }

@@ -1,8 +1,8 @@
 /*
- * table.h: a worker's own view of its live connections.
+ * table.h: a worker's index of its live connections.
  *
- * The scoreboard's slots are the table that everybody sees; here is what finds a slot without a
- * scan: by pid, by time, and free ones. Connection i stands for slot i - 1, so that 0 is none.
+ * The slots of the scoreboard are shared with the supervisor and older workers; here is what finds
+ * one without a scan: by pid, by time, and free ones. Slots are numbered from 1, so that 0 is none.
  */
 #ifndef UDSD_TABLE_H
 #define UDSD_TABLE_H
@@ -36,50 +36,52 @@ struct queue {
 
 struct connections {
 	struct scoreboard *board;
-	struct userlimit
-		*limit;    /* told when a slot of another generation is free again */
-	pid_t owner;       /* this process */
-	uint32_t own;      /* connections of this worker */
-	uint32_t nforeign; /* slots that others hold: older workers, or the supervisor */
-	uint32_t *foreign;
-	uint32_t free;  /* chain of free connections */
-	uint32_t fresh; /* slots from here on were never looked at */
-	uint32_t mask;
-	uint32_t *heads;          /* hash by pid */
-	struct connection *conns; /* SCOREBOARD_SLOTS + 1, touched only where used */
+	/* told when a slot of another generation is free again */
+	struct userlimit *limit;
+	pid_t owner;           /* this process */
+	uint32_t own;          /* connections of this worker */
+	uint32_t nforeign;     /* slots that older workers or the supervisor hold */
+	uint32_t *foreign;     /* they */
+	uint32_t free;         /* chain of free slots */
+	uint32_t fresh;        /* slots from here on were never looked at */
+	uint32_t mask;         /* of the hash */
+	uint32_t *heads;       /* hash by pid */
+	struct connection *at; /* SCOREBOARD_SLOTS + 1, touched only where used */
 	struct queue queues[CONN_STATES];
 };
 
-/* A table for up to `max` connections. Finds what others hold; those count in `limit`. 0, or -1:
- * no memory. */
-int connections_init(struct connections *table, struct scoreboard *board, uint32_t max,
-		     struct userlimit *limit);
+/* For up to `max` connections. Finds the slots that others hold; those count in `limit`. 0, or -1:
+ * out of memory. */
+int connections_init(struct connections *connections, struct scoreboard *board,
+		     uint32_t max, struct userlimit *limit);
 
-/* Live connections of the service, whoever holds them. */
-uint32_t connections_live(const struct connections *table);
+/* Live connections of the service, of all its processes. */
+uint32_t connections_live(const struct connections *connections);
 
 /* Looks again at what others held. */
-void connections_refresh(struct connections *table);
+void connections_refresh(struct connections *connections);
 
-/* Takes a free slot, reserved for the caller; 0 if there is none. It becomes a connection by
- * connections_open() once slot->pid is the handler's, or is given back by connections_cancel(). */
-uint32_t connections_reserve(struct connections *table);
-void connections_cancel(struct connections *table, uint32_t conn);
-void connections_open(struct connections *table, uint32_t conn, int64_t now);
+/* Takes a free slot, reserved for this worker; 0 if there is none. It becomes a connection by
+ * connections_open() once the handler's pid is in the slot, or is given back by
+ * connections_cancel(). */
+uint32_t connections_reserve(struct connections *connections);
+void connections_cancel(struct connections *connections, uint32_t slot);
+void connections_open(struct connections *connections, uint32_t slot, int64_t now);
 
-/* The connection has not come to be: its slot is reserved again. */
-void connections_undo(struct connections *table, uint32_t conn);
+/* The start has failed: the slot is reserved again. */
+void connections_undo(struct connections *connections, uint32_t slot);
 
 /* Forgets a connection; its slot must be free already. */
-void connections_close(struct connections *table, uint32_t conn);
+void connections_close(struct connections *connections, uint32_t slot);
 
-struct slot *connections_slot(const struct connections *table, uint32_t conn);
+/* What the scoreboard has in a slot. */
+struct slot *connections_slot(const struct connections *connections, uint32_t slot);
 
-/* The connection of a handler, 0: not one of ours. */
-uint32_t connections_find(const struct connections *table, pid_t pid);
+/* The slot of a handler, 0: not one of this worker's. */
+uint32_t connections_find(const struct connections *connections, pid_t pid);
 
 /* Moves a connection into another state. */
-void connections_move(struct connections *table, uint32_t conn,
+void connections_move(struct connections *connections, uint32_t slot,
 		      enum connection_state state, int64_t now);
 
 #endif

@@ -32,7 +32,7 @@ static void watch(const struct shared *shared, struct watch *w, int fd, bool on)
 	if (epoll_ctl(shared->epoll, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, fd, &event) == 0)
 		w->on = on;
 	else if (on) /* it is tried again */
-		backoff_busy(&w->unit->backoff, "watch", errno, clock_now());
+		backoff_busy(&w->unit->backoff, failure("watch"), clock_now());
 }
 
 static void close_fd(int *fd)
@@ -208,7 +208,7 @@ void unit_start(struct unit *u, const struct shared *shared, int64_t now)
 
 	u->started = now;
 	if (start_any(u, shared) < 0) {
-		backoff_busy(&u->backoff, "worker", errno, now);
+		backoff_busy(&u->backoff, failure("worker"), now);
 	} else {
 		log_begin(&line, u->inetd ? LOG_INFO : LOG_DEBUG,
 			  u->inetd ? "handler" : "worker");
@@ -229,7 +229,8 @@ void unit_event(struct unit *u, const struct shared *shared, const struct watch 
 	if (u->worker != 0)
 		return;
 	if (w == &u->on_listener && poll(&p, 1, 0) == 1 && (p.revents & POLLHUP) != 0) {
-		backoff_failed(&u->backoff, u->service->socket, 0, "accept", EINVAL, now);
+		backoff_failed(&u->backoff, u->service->socket, 0,
+			       failure_of("accept", EINVAL), now);
 		u->shut = true;
 		unit_watch(u, shared, now);
 	} else if (w == &u->on_stderr && u->former &&
@@ -295,7 +296,7 @@ static void pace_worker(struct unit *u, int status, int64_t now)
 	int code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
 
 	if (code > WORKER_FAILED)
-		backoff_busy(&u->backoff, "worker", code, now);
+		backoff_busy(&u->backoff, failure_of("worker", code), now);
 	else if (code == WORKER_FAILED)
 		backoff_extend(&u->backoff, now);
 	else if (!u->shut)

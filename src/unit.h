@@ -109,7 +109,7 @@ void unit_worker_ended(struct unit *unit, const struct shared *shared, int statu
 void unit_order(struct unit *unit, char order, int64_t now);
 
 /* Sends the worker WORKER_END for a connection; false: it cannot be told now. */
-bool unit_end(struct unit *unit, uint64_t conn);
+bool unit_end(struct unit *unit, uint64_t id);
 
 /* Whether the supervisor itself answers here, and no worker (control.h). */
 bool unit_is_control(const struct unit *unit);

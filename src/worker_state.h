@@ -1,6 +1,6 @@
 /*
- * worker_state.h: what the rooms of a worker share: worker.c (the loop), client.c (beginnings),
- * reaper.c (ends).
+ * worker_state.h: the state that the files of a worker share: worker.c (the loop), client.c (accept),
+ * launch.c (starts), reaper.c (ends).
  */
 #ifndef UDSD_WORKER_STATE_H
 #define UDSD_WORKER_STATE_H
@@ -11,6 +11,7 @@
 #include "overload.h"
 #include "peer.h"
 #include "relay.h"
+#include "setup.h"
 #include "table.h"
 
 #include <stdbool.h>
@@ -20,25 +21,29 @@
 #include <sys/un.h>
 
 /* A worker's descriptors, low ones: their table is copied with each handler. */
-enum { LISTENER = 3, CHANNEL, LOG, STDERR_OUT, SIGNALS, FDS };
+enum { LISTENER = SETUP_FIRST, CHANNEL, LOG, STDERR_OUT, SIGNALS, FDS };
 
-#define HANDS \
- 8 /* clients that may be between accept and their handlers' first instruction */
+/* Clients that may be between accept and their handlers' first instruction. */
+#define LAUNCHES 8
 
-enum hand_state { HAND_EMPTY, HAND_HELD, HAND_STARTED };
-
-/* A client on its way to its handler. */
-struct hand {
-	enum hand_state state; /* held: there is no process or memory for it yet */
-	int fd;
-	uint32_t conn; /* its slot; 0: it has none yet */
-	struct spawn *handler;
+enum launch_state {
+	LAUNCH_UNUSED,
+	LAUNCH_HELD, /* there is no process or memory for it yet */
+	LAUNCH_STARTED,
 };
 
-#define DEAD 32 /* children that are waited for in one turn */
+/* A client on its way to its handler. */
+struct launch {
+	enum launch_state state;
+	int fd;
+	uint32_t slot; /* 0: none yet */
+	struct spawn *spawn;
+};
 
-/* A child that has ended. */
-struct dead {
+#define EXITED 32 /* children that are waited for in one turn */
+
+/* A child that has exited. */
+struct exited {
 	pid_t pid;
 	int status;
 	struct rusage usage;
@@ -49,22 +54,22 @@ struct worker {
 	struct counters *counters;
 	struct userlimit *limit;
 	struct stderr_relay *relay; /* NULL: stderr does not go to the log */
-	struct connections table;
+	struct connections connections;
 	struct backoff backoff; /* when to try again what failed */
 	bool accepting;         /* false: draining */
-	bool refusing;          /* nobody is held any more */
-	bool alone;             /* the supervisor has gone */
+	bool refusing;          /* no client is held any more */
+	bool orphaned;          /* the supervisor has exited */
 	bool shut;              /* the listening socket has been shut down */
 	bool relaying;          /* it is here for standard error only */
-	int64_t finish_at; /* when those still queued are given up; CLOCK_NEVER: not draining */
-	bool deaf;         /* nothing comes from handlers' standard error any more */
+	bool stderr_closed; /* a handler has shut down what all have as standard error */
 	bool want_groups;
-	struct hand hands[HANDS];
-	unsigned held, started; /* how many hands are in these states */
-	unsigned hands_max;     /* that may be started at once */
-	struct dead dead[DEAD]; /* not buried yet */
-	unsigned ndead;
-	bool queued;      /* more clients wait, as far as we know */
+	bool pending;      /* more clients are, as far as is known */
+	int64_t finish_at; /* when the backlog is given up; CLOCK_NEVER: not draining */
+	struct launch launches[LAUNCHES];
+	unsigned held, started;       /* how many launches are in these states */
+	unsigned launches_max;        /* that may be started at once */
+	struct exited exited[EXITED]; /* not reaped yet */
+	unsigned nexited;
 	struct peer peer; /* of the client that was accepted last */
 	struct sockaddr_un from;
 	socklen_t from_len;

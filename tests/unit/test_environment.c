@@ -43,7 +43,7 @@ static const char *expect_start(const char *more)
 /* One after the other, so that nothing of one connection may be left in the next. */
 static const struct {
 	struct peer peer;
-	uint64_t conn;
+	uint64_t id;
 	const char *rule;
 	const char *from; /* the peer's sun_path */
 	size_t from_len;
@@ -102,7 +102,7 @@ static void test_environment(void **state)
 	for (size_t i = 0; i < COUNT(calls); i++) {
 		struct sockaddr_un from = {.sun_family = AF_UNIX};
 		struct environment_call call = {.peer = &calls[i].peer,
-						.conn = calls[i].conn,
+						.id = calls[i].id,
 						.rule = calls[i].rule,
 						.from = &from};
 

@@ -32,8 +32,8 @@ struct start {
 	enum stderr_kind stderr_kind;
 	const char *stderr_path; /* in the scratch directory */
 	struct limit_setting limit;
-	const char *output; /* on the connection; NULL: the start fails */
-	const char *step;   /* what failed */
+	const char *output;    /* on the connection; NULL: the start fails */
+	const char *operation; /* what failed */
 	int error;
 };
 
@@ -74,9 +74,9 @@ static void try_start(const struct start *start)
 	const struct environment_call call = {
 		.peer = &peer, .rule = "any", .from = &from};
 	_Atomic int32_t pid = 0;
-	const char *step = NULL;
+	struct failure f;
 	char text[256] = "";
-	int fd[2], error, status;
+	int fd[2], status;
 
 	assert_non_null(h);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);
@@ -84,11 +84,11 @@ static void try_start(const struct start *start)
 	assert_int_equal(spawn_start(h, &pid), 0);
 	await(h);
 	close(fd[0]);
-	error = spawn_error(h, &step);
-	check(error == start->error, "%s: %s: %s", start->path, step, strerror(error));
+	f = spawn_failure(h);
+	check(f.error == start->error, "%s: %s", start->path, strerror(f.error));
 	assert_int_equal(waitpid(pid, &status, 0), pid);
-	if (error != 0) {
-		assert_string_equal(step, start->step);
+	if (failed(f)) {
+		assert_string_equal(f.operation, start->operation);
 		assert_int_equal(WEXITSTATUS(status), 127);
 	} else {
 		read_all(fd[1], text, sizeof(text));
@@ -170,28 +170,28 @@ static void test_start(void **state)
 /* A start on one end of a pair, that nobody has waited for. */
 struct running {
 	struct service service;
-	struct spawn *handler;
+	struct spawn *spawn;
 	_Atomic int32_t pid;
 	int fd; /* the other end */
 	int own;
 };
 
-static void run(struct running *r, char **argv, uint64_t conn)
+static void run(struct running *r, char **argv, uint64_t id)
 {
 	const struct peer peer = {1, 2, 3, 0, groups};
 	const struct sockaddr_un from = {.sun_family = AF_UNIX};
 	const struct environment_call call = {
-		.peer = &peer, .rule = "any", .from = &from, .conn = conn};
+		.peer = &peer, .rule = "any", .from = &from, .id = id};
 	int fd[2];
 
 	r->service = (struct service){SERVICE, .handler = argv};
-	r->handler = spawn_new(&r->service);
-	assert_non_null(r->handler);
+	r->spawn = spawn_new(&r->service);
+	assert_non_null(r->spawn);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);
 	r->own = fd[0];
 	r->fd = fd[1];
-	spawn_prepare(r->handler, r->own, &call);
-	assert_int_equal(spawn_start(r->handler, &r->pid), 0);
+	spawn_prepare(r->spawn, r->own, &call);
+	assert_int_equal(spawn_start(r->spawn, &r->pid), 0);
 }
 
 /* Its wait status. */
@@ -199,11 +199,11 @@ static int finish(struct running *r)
 {
 	int status;
 
-	await(r->handler);
+	await(r->spawn);
 	close(r->own);
 	close(r->fd);
 	assert_int_equal(waitpid(r->pid, &status, 0), r->pid);
-	spawn_free(r->handler);
+	spawn_free(r->spawn);
 	return status;
 }
 
@@ -221,7 +221,7 @@ static void test_process(void **state)
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &old);
 	run(&cat, argv, 1);
-	await(cat.handler);
+	await(cat.spawn);
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	assert_int_equal(getpgid(cat.pid), cat.pid);
 	assert_int_equal(kill(-cat.pid, SIGTERM), 0);
@@ -243,7 +243,7 @@ static void test_many(void **state)
 	for (uint64_t i = 0; i < COUNT(all); i++)
 		run(&all[i], argv, 1000 + i);
 	for (size_t i = 0; i < COUNT(all); i++) {
-		await(all[i].handler);
+		await(all[i].spawn);
 		close(all[i].own);
 		all[i].own = -1;
 		assert_int_equal(dprintf(all[i].fd, "%zu\n", i), 2);
@@ -258,7 +258,6 @@ static void test_many(void **state)
 static void test_errno(void **state)
 {
 	char *argv[] = {writable("/no/such"), NULL};
-	const char *step;
 
 	(void)state;
 	if (!spawn_is_concurrent() || !child_shares_memory())
@@ -268,10 +267,10 @@ static void test_errno(void **state)
 
 		run(&r, argv, 1);
 		errno = EXDEV;
-		while (!spawn_is_settled(r.handler))
+		while (!spawn_is_settled(r.spawn))
 			;
 		assert_int_equal(errno, EXDEV);
-		assert_int_equal(spawn_error(r.handler, &step), ENOENT);
+		assert_int_equal(spawn_failure(r.spawn).error, ENOENT);
 		assert_int_equal(WEXITSTATUS(finish(&r)), 127);
 	}
 }
@@ -280,8 +279,8 @@ static void test_errno(void **state)
 static bool is_caught(struct running *r)
 {
 	assert_int_equal(kill(r->pid, SIGSTOP), 0);
-	(void)spawn_await(r->handler, NSEC_PER_MSEC * 20);
-	return !spawn_is_settled(r->handler);
+	(void)spawn_await(r->spawn, NSEC_PER_MSEC * 20);
+	return !spawn_is_settled(r->spawn);
 }
 
 /* One that somebody stops on its way holds nobody up, and can be given up. */
@@ -289,7 +288,6 @@ static void test_give_up(void **state)
 {
 	char *argv[] = {writable("/bin/cat"), NULL};
 	struct running r;
-	const char *step;
 	int status;
 
 	(void)state;
@@ -301,10 +299,10 @@ static void test_give_up(void **state)
 		(void)finish(&r);
 		run(&r, argv, 1);
 	}
-	assert_false(spawn_is_settled(r.handler));
-	spawn_give_up(r.handler, r.pid);
-	await(r.handler);
-	assert_int_equal(spawn_error(r.handler, &step), ETIME);
+	assert_false(spawn_is_settled(r.spawn));
+	spawn_give_up(r.spawn, r.pid);
+	await(r.spawn);
+	assert_int_equal(spawn_failure(r.spawn).error, ETIME);
 	status = finish(&r);
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }

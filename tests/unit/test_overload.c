@@ -30,7 +30,7 @@ static void test_busy(void **state)
 {
 	static const struct {
 		int64_t at; /* ms */
-		const char *step;
+		const char *operation;
 		int error;
 		const char *line;
 	} rows[] = {
@@ -60,7 +60,7 @@ static void test_busy(void **state)
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		int64_t now = START + rows[i].at * NSEC_PER_MSEC;
 
-		backoff_busy(&o, rows[i].step, rows[i].error, now);
+		backoff_busy(&o, failure_of(rows[i].operation, rows[i].error), now);
 		assert_string_equal(capture_next(), rows[i].line);
 		assert_int_equal(backoff_until(&o), now + 100 * NSEC_PER_MSEC);
 		assert_int_equal(o.delay, 0);
@@ -75,18 +75,18 @@ static void test_many_causes(void **state)
 	(void)state;
 	backoff_init(&o, "s");
 	for (int i = 0; i < BACKOFF_CAUSES; i++) {
-		backoff_busy(&o, "x", EPERM + i, START + i);
+		backoff_busy(&o, failure_of("x", EPERM + i), START + i);
 		assert_string_not_equal(capture_next(), "");
 	}
 	for (int i = 0; i < BACKOFF_CAUSES; i++) {
-		backoff_busy(&o, "x", EPERM + i, START + 50);
+		backoff_busy(&o, failure_of("x", EPERM + i), START + 50);
 		assert_string_equal(capture_next(), "");
 	}
-	backoff_busy(&o, "x", EPERM + BACKOFF_CAUSES, START + 51);
+	backoff_busy(&o, failure_of("x", EPERM + BACKOFF_CAUSES), START + 51);
 	assert_string_not_equal(capture_next(), "");
-	backoff_busy(&o, "x", EPERM + 1, START + 52);
+	backoff_busy(&o, failure_of("x", EPERM + 1), START + 52);
 	assert_string_equal(capture_next(), "");
-	backoff_busy(&o, "x", EPERM, START + 53);
+	backoff_busy(&o, failure_of("x", EPERM), START + 53);
 	assert_string_not_equal(capture_next(), "");
 }
 
@@ -115,8 +115,8 @@ static void test_failed(void **state)
 {
 	static const struct {
 		const char *path;
-		uint64_t conn;
-		const char *step;
+		uint64_t id;
+		const char *operation;
 		int error;
 		const char *line;
 	} rows[] = {
@@ -140,8 +140,8 @@ static void test_failed(void **state)
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		int64_t until = backoff_until(&o);
 
-		backoff_failed(&o, rows[i].path, rows[i].conn, rows[i].step,
-			       rows[i].error, until);
+		backoff_failed(&o, rows[i].path, rows[i].id,
+			       failure_of(rows[i].operation, rows[i].error), until);
 		assert_string_equal(capture_next(), rows[i].line);
 		assert_int_equal(backoff_until(&o), until + o.delay);
 	}
@@ -155,10 +155,10 @@ static void test_failed_together(void **state)
 
 	(void)state;
 	backoff_init(&o, "s");
-	backoff_busy(&o, "spawn", EAGAIN, START);
+	backoff_busy(&o, failure_of("spawn", EAGAIN), START);
 	(void)capture_next();
 	for (int i = 0; i < 3; i++) {
-		backoff_failed(&o, "/no/such", 17, "execute", ENOENT,
+		backoff_failed(&o, "/no/such", 17, failure_of("execute", ENOENT),
 			       START + i * NSEC_PER_MSEC);
 		assert_string_equal(
 			capture_next(),

@@ -174,7 +174,7 @@ static void try_refuse(int type, const char *message, bool sends, bool reads_fir
 
 		assert_int_equal(recv(fd[0], &byte, 1, 0), 1);
 	}
-	peer_refuse(fd[0], type, message);
+	peer_reject(fd[0], type, message);
 	assert_int_equal(fcntl(fd[0], F_GETFD), -1);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	check(status == 0, "%s %d %d: %x", shown(message), sends, reads_first,
@@ -215,11 +215,11 @@ static void test_refuse_deaf(void **state)
 	alarm(20);
 	open_pair(SOCK_STREAM, fd);
 	close(fd[1]);
-	peer_refuse(fd[0], SOCK_STREAM, "message");
+	peer_reject(fd[0], SOCK_STREAM, "message");
 	open_pair(SOCK_STREAM, fd);
 	while (send(fd[0], text, sizeof(text), MSG_DONTWAIT) > 0)
 		;
-	peer_refuse(fd[0], SOCK_STREAM, "message");
+	peer_reject(fd[0], SOCK_STREAM, "message");
 	while (recv(fd[1], text, sizeof(text), 0) > 0)
 		;
 	assert_int_equal(recv(fd[1], text, sizeof(text), 0), 0);
@@ -292,7 +292,7 @@ static void test_descriptors_that_linger(void **state)
 		close(tcp[0]);
 		next = tcp[0] < fd[1] ? tcp[0] : fd[1];
 		if (i % 2 == 0)
-			peer_turn_away(fd[1], types[i / 2], NULL);
+			peer_reject(fd[1], types[i / 2], NULL);
 		else
 			peer_close(fd[1]);
 		check(clock_now() - began < 10 * NSEC_PER_SEC, "row %zu", i);

@@ -40,7 +40,7 @@ static int tear_down(void **state)
 	board_release(f->shared);
 	userlimit_free(f->limit);
 	free(f->table.heads);
-	free(f->table.conns);
+	free(f->table.at);
 	free(f->table.foreign);
 	free(f);
 	return 0;
@@ -55,19 +55,19 @@ static struct connections *begin(struct fixture *f)
 /* A connection as the worker makes it. */
 static uint32_t open_conn(struct connections *t, pid_t pid, int64_t now)
 {
-	uint32_t conn = connections_reserve(t);
+	uint32_t slot = connections_reserve(t);
 
-	assert_int_not_equal(conn, 0);
-	assert_int_equal(connections_slot(t, conn)->pid, slot_reserved(getpid()));
-	connections_slot(t, conn)->pid = pid;
-	connections_open(t, conn, now);
-	return conn;
+	assert_int_not_equal(slot, 0);
+	assert_int_equal(connections_slot(t, slot)->pid, slot_reserved(getpid()));
+	connections_slot(t, slot)->pid = pid;
+	connections_open(t, slot, now);
+	return slot;
 }
 
-static void close_conn(struct connections *t, uint32_t conn)
+static void close_conn(struct connections *t, uint32_t slot)
 {
-	connections_slot(t, conn)->pid = 0;
-	connections_close(t, conn);
+	connections_slot(t, slot)->pid = 0;
+	connections_close(t, slot);
 }
 
 static void test_empty(void **state)
@@ -157,17 +157,17 @@ static void test_chains(void **state)
 static void assert_queue(const struct connections *t, enum connection_state state,
 			 const char *pids)
 {
-	uint32_t conn = t->queues[state].first, before = 0;
+	uint32_t slot = t->queues[state].first, before = 0;
 
 	for (; *pids != '\0'; pids++) {
-		assert_int_not_equal(conn, 0);
-		assert_int_equal(t->conns[conn].pid, *pids);
-		assert_int_equal(t->conns[conn].state, state);
-		assert_int_equal(t->conns[conn].before, before);
-		before = conn;
-		conn = t->conns[conn].after;
+		assert_int_not_equal(slot, 0);
+		assert_int_equal(t->at[slot].pid, *pids);
+		assert_int_equal(t->at[slot].state, state);
+		assert_int_equal(t->at[slot].before, before);
+		before = slot;
+		slot = t->at[slot].after;
 	}
-	assert_int_equal(conn, 0);
+	assert_int_equal(slot, 0);
 	assert_int_equal(t->queues[state].last, before);
 }
 
@@ -192,16 +192,16 @@ static void test_queues(void **state)
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		int64_t now = NOW + (int64_t)i;
-		uint32_t conn = connections_find(t, rows[i].pid);
+		uint32_t slot = connections_find(t, rows[i].pid);
 
 		if (rows[i].act == '+')
-			conn = open_conn(t, rows[i].pid, now);
+			slot = open_conn(t, rows[i].pid, now);
 		else if (rows[i].act == '-')
-			close_conn(t, conn);
+			close_conn(t, slot);
 		else
-			connections_move(t, conn,
+			connections_move(t, slot,
 					 (enum connection_state)(rows[i].act - '0'), now);
-		assert_true(rows[i].act == '-' || t->conns[conn].since == now);
+		assert_true(rows[i].act == '-' || t->at[slot].since == now);
 		assert_queue(t, CONN_RUNNING, rows[i].running);
 		assert_queue(t, CONN_TERMINATED, rows[i].terminated);
 		assert_queue(t, CONN_KILLED, rows[i].killed);
@@ -311,20 +311,20 @@ static void test_refresh(void **state)
 static void test_undo(void **state)
 {
 	struct connections *t = begin(*state);
-	uint32_t first = open_conn(t, 100, NOW), conn = open_conn(t, 101, NOW);
+	uint32_t first = open_conn(t, 100, NOW), slot = open_conn(t, 101, NOW);
 
-	connections_undo(t, conn);
+	connections_undo(t, slot);
 	assert_int_equal(connections_find(t, 101), 0);
 	assert_int_equal(connections_find(t, 100), first);
 	assert_int_equal(connections_live(t), 1);
-	assert_int_equal(connections_slot(t, conn)->pid, slot_reserved(getpid()));
-	assert_int_not_equal(connections_reserve(t), conn);
-	connections_slot(t, conn)->pid = 102; /* the next try */
-	connections_open(t, conn, NOW);
-	assert_int_equal(connections_find(t, 102), conn);
-	connections_undo(t, conn);
-	connections_cancel(t, conn);
-	assert_int_equal(connections_reserve(t), conn);
+	assert_int_equal(connections_slot(t, slot)->pid, slot_reserved(getpid()));
+	assert_int_not_equal(connections_reserve(t), slot);
+	connections_slot(t, slot)->pid = 102; /* the next try */
+	connections_open(t, slot, NOW);
+	assert_int_equal(connections_find(t, 102), slot);
+	connections_undo(t, slot);
+	connections_cancel(t, slot);
+	assert_int_equal(connections_reserve(t), slot);
 }
 
 /* A scoreboard that claims more than there is. */
