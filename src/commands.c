@@ -100,7 +100,6 @@ static void commands_kill(const struct request *r)
 static void commands_set_enabled(const struct request *r, bool enabled)
 {
 	const char *step;
-	char error[256];
 
 	if (r->unit->former) {
 		control_error(r->client, "the service has been removed from the config");
@@ -116,8 +115,7 @@ static void commands_set_enabled(const struct request *r, bool enabled)
 		control_answer(r->client, ANSWER_OK);
 		return;
 	}
-	snprintf(error, sizeof(error), "%s: %s", step, strerror(errno));
-	control_error(r->client, error);
+	control_error(r->client, "%s: %s", step, strerror(errno));
 }
 
 static void commands_disable(const struct request *r)
@@ -159,22 +157,13 @@ static const struct command *commands_find(const char *name)
 
 static void commands_unknown(struct client *c)
 {
-	char text[256];
-	size_t len = (size_t)snprintf(text, sizeof(text), "no such request: there are");
+	char names[256];
+	size_t len = 0;
 
-	for (size_t i = 0; i < COMMANDS && len < sizeof(text); i++)
-		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s %s",
+	for (size_t i = 0; i < COMMANDS && len < sizeof(names); i++)
+		len += (size_t)snprintf(names + len, sizeof(names) - len, "%s %s",
 					i > 0 ? "," : "", commands[i].name);
-	control_error(c, text);
-}
-
-static void commands_usage(struct client *c, const struct command *command)
-{
-	char text[256];
-
-	snprintf(text, sizeof(text), "too few or too many words: %s %s", command->name,
-		 command->arguments);
-	control_error(c, text);
+	control_error(c, "no such request: there are%s", names);
 }
 
 void commands_run(struct supervisor *sup, struct client *c, int64_t now)
@@ -195,7 +184,8 @@ void commands_run(struct supervisor *sup, struct client *c, int64_t now)
 	else if (r.command == NULL)
 		commands_unknown(c);
 	else if (!protocol_takes(r.command->arguments, n - 1))
-		commands_usage(c, r.command);
+		control_error(c, "too few or too many words: %s %s", r.command->name,
+			      r.command->arguments);
 	else if (r.service != NULL && r.unit == NULL)
 		control_error(c, "no service has this name");
 	else

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -27,12 +28,16 @@ void control_answer(struct client *c, const char *text)
 	*c = (struct client){.fd = -1};
 }
 
-void control_error(struct client *c, const char *error)
+void control_error(struct client *c, const char *format, ...)
 {
-	char text[ANSWER_SHORT];
+	char text[ANSWER_SHORT] = ANSWER_ERROR;
+	size_t len = strlen(text);
+	va_list args;
 
-	snprintf(text, sizeof(text), ANSWER_ERROR "%s\n", error);
-	control_answer(c, text);
+	va_start(args, format);
+	(void)vsnprintf(text + len, sizeof(text) - len - 1, format, args);
+	va_end(args);
+	control_answer(c, strcat(text, "\n"));
 }
 
 /* Becomes the process that writes an answer. */
@@ -62,7 +67,7 @@ bool control_begin_answer(struct client *c, FILE **out)
 		return true;
 	}
 	if (pid < 0) {
-		control_error(c, strerror(errno));
+		control_error(c, "%s", strerror(errno));
 		return false;
 	}
 	(void)epoll_ctl(c->epoll, EPOLL_CTL_DEL, c->fd, NULL);

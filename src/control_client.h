@@ -33,7 +33,8 @@ struct client {
 
 /* Ends a client with a short answer (NULL: none), or with `error` and a text. */
 void control_answer(struct client *client, const char *text);
-void control_error(struct client *client, const char *error);
+void control_error(struct client *client, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
 /* Begins a long answer: true in the process that is to write it to *out, then ends itself by
  * control_end_answer(). */

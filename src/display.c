@@ -31,13 +31,6 @@ const char *display_age(double seconds, char text[DISPLAY_AGE])
 	return text;
 }
 
-const char *display_user(const char *uid)
-{
-	const struct passwd *pw = getpwuid((uid_t)strtoul(uid, NULL, 10));
-
-	return pw != NULL ? pw->pw_name : uid;
-}
-
 /* ---- Tables ------------------------------------------------------------------------------ */
 
 struct column {
@@ -59,9 +52,13 @@ static const char *cell_age(const struct record *r, const char *key)
 	return display_age(record_number(r, key), age);
 }
 
+/* A user's name, or its number. */
 static const char *cell_user(const struct record *r, const char *key)
 {
-	return display_user(record_get(r, key));
+	const char *uid = record_get(r, key);
+	const struct passwd *pw = getpwuid((uid_t)strtoul(uid, NULL, 10));
+
+	return pw != NULL ? pw->pw_name : uid;
 }
 
 /* With `wait` only the handler could tell. */
@@ -215,25 +212,20 @@ static void json_text(const char *text)
 	putchar('"');
 }
 
-/* Digits, and digits behind a point. */
-static bool json_is_number(const char *text)
+/* Whether a value is written as it is: a number, or `true`. Names may look so, too. */
+static bool json_is_literal(const char *key, const char *value)
 {
-	size_t digits = strspn(text, "0123456789"), rest;
+	static const char *const names[] = {KEY_SERVICE, KEY_SOCKET, KEY_RULE,
+					    KEY_VERSION};
+	size_t len = strlen(value), digits = strspn(value, "0123456789");
 
-	text += digits;
-	rest = *text == '.' ? strspn(text + 1, "0123456789") + 1 : 0;
-	return digits > 0 && rest != 1 && text[rest] == '\0';
-}
-
-static bool json_is_text(const char *key)
-{
-	static const char *const keys[] = {KEY_SERVICE, KEY_SOCKET, KEY_RULE,
-					   KEY_VERSION};
-
-	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
-		if (strcmp(key, keys[i]) == 0)
-			return true;
-	return false;
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (strcmp(key, names[i]) == 0)
+			return false;
+	if (digits > 0 && value[digits] == '.')
+		digits += 1 + strspn(value + digits + 1, "0123456789");
+	return strcmp(value, "true") == 0 ||
+	       (digits > 0 && digits == len && value[len - 1] != '.');
 }
 
 static void json_pairs(const struct record *r)
@@ -242,8 +234,7 @@ static void json_pairs(const struct record *r)
 		printf("%s", i > 0 ? ", " : "");
 		json_text(r->keys[i]);
 		printf(": ");
-		if (!json_is_text(r->keys[i]) &&
-		    (json_is_number(r->values[i]) || strcmp(r->values[i], "true") == 0))
+		if (json_is_literal(r->keys[i], r->values[i]))
 			printf("%s", r->values[i]);
 		else
 			json_text(r->values[i]);
@@ -294,7 +285,7 @@ void display_json_list(const struct records *rs)
 		printf("%s  {", comma);
 		json_pairs(&rs->list[i]);
 		printf(", \"peer-user\": ");
-		json_text(display_user(record_get(&rs->list[i], KEY_PEER_UID)));
+		json_text(cell_user(&rs->list[i], KEY_PEER_UID));
 		putchar('}');
 		comma = ",\n";
 	}

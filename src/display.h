@@ -26,7 +26,4 @@ void display_metrics(const struct records *records);
 /* 12s, 5m12s, 3h05m, 4d03h */
 const char *display_age(double seconds, char text[DISPLAY_AGE]);
 
-/* A user's name, or its number. */
-const char *display_user(const char *uid);
-
 #endif

@@ -23,14 +23,22 @@ static bool status_is_busy(const struct unit *u)
 	return u->worker != 0 || u->orphans > 0 || u->listener.fd >= 0;
 }
 
-/* Whether a former unit's connections are shown as those of a current one. */
-static bool status_is_succeeded(const struct supervisor *sup, const struct unit *former)
+/* The unit under which the connections of a unit's scoreboard are shown: the current one that has it,
+ * perhaps under another name, else the first of the unit's name. */
+static const struct unit *status_owner(const struct supervisor *sup,
+				       const struct unit *unit)
 {
-	for (const struct unit *u = sup->units; u != NULL; u = u->next)
-		if (!u->former && (status_is_named(u, former->service->name) ||
-				   (u->board != NULL && u->board == former->board)))
-			return true;
-	return false;
+	const struct unit *owner = NULL;
+
+	for (const struct unit *u = sup->units; u != NULL; u = u->next) {
+		if (u->board != unit->board)
+			continue;
+		if (!u->former)
+			return u;
+		if (owner == NULL && status_is_named(u, unit->service->name))
+			owner = u;
+	}
+	return owner;
 }
 
 struct unit *status_find(const struct supervisor *sup, const char *name)
@@ -42,32 +50,11 @@ struct unit *status_find(const struct supervisor *sup, const char *name)
 			continue;
 		if (!u->former)
 			return u;
-		if (found == NULL && status_is_busy(u) && !status_is_succeeded(sup, u))
+		if (found == NULL && status_is_busy(u) &&
+		    (u->board == NULL || status_owner(sup, u)->former))
 			found = u;
 	}
 	return found;
-}
-
-/* Whether an earlier unit of the same service has the same scoreboard. */
-static bool status_is_seen(const struct supervisor *sup, const struct unit *unit)
-{
-	const struct unit *u = sup->units;
-
-	while (u != unit && (u->board != unit->board ||
-			     strcmp(u->service->name, unit->service->name) != 0))
-		u = u->next;
-	return u != unit;
-}
-
-/* Whether a current service of another name has this former unit's scoreboard: it was renamed. */
-static bool status_is_renamed(const struct supervisor *sup, const struct unit *former)
-{
-	const struct unit *u = sup->units;
-
-	while (u != NULL && (u->former || u->board != former->board ||
-			     status_is_named(u, former->service->name)))
-		u = u->next;
-	return former->former && u != NULL;
 }
 
 /* The next unit of a service behind `u` (NULL: the first) that has a scoreboard of its own. */
@@ -76,7 +63,7 @@ static const struct unit *status_next_board(const struct supervisor *sup,
 {
 	for (u = u != NULL ? u->next : sup->units; u != NULL; u = u->next)
 		if (status_is_named(u, name) && u->board != NULL &&
-		    !status_is_seen(sup, u) && !status_is_renamed(sup, u))
+		    status_owner(sup, u) == u)
 			return u;
 	return NULL;
 }
