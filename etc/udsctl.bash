@@ -49,11 +49,23 @@ _udsctl() {
 	COMPREPLY=($(compgen -W "$words" -- "$cur"))
 }
 
+# the service options of udsd.conf(5) but socket and handler; a test compares them
+_udsd_options='enabled= type= wait= socket-owner= socket-group= socket-mode= directory-mode=
+	backlog= user= group= supplementary-groups= directory= umask= nice= environment=
+	pass-environment= no-new-privileges= limit-nofile= limit-nproc= limit-as= limit-cpu=
+	limit-core= limit-fsize= stderr= pass-fds= allow= deny= max-connections=
+	max-connections-per-user= rate= overflow= reject-message= max-lifetime= kill-grace=
+	idle-timeout= worker-idle= log-level='
+
 _udsd() {
 	local cur=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
 	case $previous:$cur in
 	-l:* | --log-level:*)
 		COMPREPLY=($(compgen -W 'error warning notice info debug' -- "$cur"))
+		;;
+	-o:* | --option:*)
+		compopt -o nospace 2>/dev/null
+		COMPREPLY=($(compgen -W "$_udsd_options" -- "$cur"))
 		;;
 	*:-*)
 		COMPREPLY=($(compgen -W '--config --foreground --syslog --test --pid-file

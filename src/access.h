@@ -8,6 +8,7 @@
 #ifndef UDSD_ACCESS_H
 #define UDSD_ACCESS_H
 
+#include "arena.h"
 #include "peer.h"
 
 #include <stdbool.h>
@@ -21,15 +22,15 @@ enum rule_kind {
 
 struct rule {
 	enum rule_kind kind;
-	bool number;   /* written as one number, which may be the overflow id */
-	uint32_t low;  /* the first id that matches */
-	uint32_t high; /* the last one */
-	char *text;    /* as in the config; owned by the config */
+	uint32_t low;    /* the first id that matches */
+	uint32_t high;   /* the last one */
+	uint32_t except; /* the overflow id, which does not; UINT32_MAX: none */
+	char *text;      /* as in the config */
 };
 
 struct rule_list {
 	size_t count;
-	struct rule *rules; /* owned by the config */
+	struct rule *rules;
 };
 
 /* The rules of a service. */
@@ -40,17 +41,16 @@ struct access {
 
 #define RULE_NONE "none" /* what let somebody in where there is no allow */
 
-/* The kernel's overflow uid and gid (/proc/sys/kernel/overflow*); 65534 each until it is called. */
+/* The kernel's overflow uid and gid (/proc/sys/kernel/overflow*), for rules that are read from now on;
+ * 65534 each until it is called. */
 void rule_set_overflow(uint32_t uid, uint32_t gid);
-uint32_t rule_overflow_uid(void);
-uint32_t rule_overflow_gid(void);
 
 /* Reads `user: group: uid: gid: self any`; names are looked up now, `self` is the caller's euid.
- * NULL, or what is wrong with the text. rule->text is to be freed, also after an error. */
-const char *rule_parse(const char *text, struct rule *rule);
+ * NULL, or what is wrong with the text. */
+const char *rule_parse(struct arena *arena, const char *text, struct rule *rule);
 
 /* Reads a list of them, at least one. NULL, or what is wrong with *text, which is one of `texts`. */
-const char *rule_list_parse(const char *const *texts, size_t count,
+const char *rule_list_parse(struct arena *arena, const char *const *texts, size_t count,
 			    struct rule_list *list, const char **text);
 
 /* The text of the rule that lets the peer in, or NULL if it is not let in; then *denied is the

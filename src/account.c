@@ -98,7 +98,10 @@ ssize_t account_ask(void (*ask)(int fd, const void *arg), const void *arg, void 
 		return -1;
 	pid = fork();
 	if (pid == 0) {
-		ask(fd[1], arg);
+		if (dup2(fd[1], STDERR_FILENO + 1) < 0 ||
+		    close_range(STDERR_FILENO + 2, ~0U, 0) < 0)
+			_exit(1);
+		ask(STDERR_FILENO + 1, arg);
 		_exit(0);
 	}
 	saved = errno;
@@ -196,47 +199,56 @@ static struct answer *question(void (*ask)(int fd, const void *arg), const char 
 	return NULL;
 }
 
-struct account *account_lookup(const char *user)
+static struct account *account_keep(struct arena *arena, const char *user,
+				    const struct answer *a)
 {
-	struct answer *a = question(ask_user, user);
-	struct account *account;
+	struct account *account = arena_take(arena, sizeof(*account));
+	size_t bytes = (size_t)a->ngroups * sizeof(gid_t);
 
-	if (a == NULL)
-		return NULL;
-	account = calloc(1, sizeof(*account));
-	if (account != NULL) {
-		account->key = strdup(user);
-		account->uid = a->uid;
-		account->gid = a->gid;
-		account->ngroups = (size_t)a->ngroups;
-		account->groups = calloc((size_t)a->ngroups + 1, sizeof(gid_t));
-		account->name = strdup(a->name);
-		account->home = strdup(a->home);
-		account->shell = strdup(a->shell);
-		if (account->groups != NULL)
-			memcpy(account->groups, a->groups,
-			       account->ngroups * sizeof(gid_t));
-	}
-	free(a);
-	if (account != NULL && (!account->key || !account->groups || !account->name ||
-				!account->home || !account->shell)) {
-		account_free(account);
-		errno = ENOMEM;
-		return NULL;
-	}
+	*account = (struct account){
+		.key = arena_text(arena, user),
+		.uid = a->uid,
+		.gid = a->gid,
+		.ngroups = (size_t)a->ngroups,
+		.groups = memcpy(arena_take(arena, bytes), a->groups, bytes),
+		.name = arena_text(arena, a->name),
+		.home = arena_text(arena, a->home),
+		.shell = arena_text(arena, a->shell),
+	};
 	return account;
 }
 
-void account_free(struct account *account)
+const struct account *account_find(struct arena *arena, struct account **list,
+				   const char *user)
 {
-	if (account == NULL)
-		return;
-	free(account->key);
-	free(account->groups);
-	free(account->name);
-	free(account->home);
-	free(account->shell);
-	free(account);
+	struct account *account = *list;
+	struct answer *a;
+
+	while (account != NULL && strcmp(account->key, user) != 0)
+		account = account->next;
+	if (account != NULL)
+		return account;
+	a = question(ask_user, user);
+	if (a == NULL)
+		return NULL;
+	account = account_keep(arena, user, a);
+	free(a);
+	account->next = *list;
+	return *list = account;
+}
+
+int account_user(const char *user, uid_t *uid)
+{
+	struct answer *a;
+
+	if (account_number(user, uid) == 0)
+		return 0;
+	a = question(ask_user, user);
+	if (a == NULL)
+		return -1;
+	*uid = a->uid;
+	free(a);
+	return 0;
 }
 
 int account_group(const char *group, gid_t *gid)

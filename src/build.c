@@ -1,99 +1,98 @@
 /*
- * build.c: from sources to an immutable struct config.
+ * build.c: from sources to a struct config.
  *
- * Each option's texts go through the table in options.c, the finished services through preflight.c.
- * Faults are gathered all the way; any of them refuses the config.
+ * Says what may stand where (the tables of options), has sources parsed, and sets each option's field:
+ * from the service's own section, else from defaults, else the fallback. Finished services go
+ * through service.c and preflight.c. Faults are gathered all the way; any of them refuses the
+ * config. What is kept is in one arena, what is not in another that goes with this function.
  */
 #include "config.h"
 
-#include "preflight.h"
+#include "cmdline.h"
 #include "globals.h"
-#include "value.h"
-#include "service.h"
 #include "options.h"
 #include "parse.h"
+#include "preflight.h"
+#include "service.h"
+#include "value.h"
 
 #include <errno.h>
 #include <glob.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-/* One option of a service: from its own section, else from defaults, else the fallback. */
-static void apply(struct config *c, struct service *s, const struct setting *setting,
-		  const struct section *own, const struct section *defaults,
-		  struct faults *faults)
-{
-	struct setter x = {.config = c, .service = s, .setting = setting, .text = ""};
-	const struct section *from = own;
-	unsigned line = section_texts(own, setting->name, &x.texts, &x.count, faults);
-	const char *error;
+#define SYNTAX_MAX 64 /* rows of a table of options, and the sections */
 
-	if (line == 0) {
-		from = defaults;
-		line = section_texts(defaults, setting->name, &x.texts, &x.count, faults);
-	}
-	if (x.count > 0)
-		x.text = x.texts[0];
-	if (line == 0 && setting->fallback == NULL)
-		return;
-	if (line == 0)
-		x.text = setting->fallback;
-	else if (setting->accepting)
-		s->accepting = setting->name;
-	error = setting->set(&x);
-	if (setting->place != 0)
-		*(struct place *)(void *)((char *)s + setting->place) =
-			(struct place){from->source->path, line};
-	if (error != NULL)
-		fault_add(faults, from->source->path, line, "%s: \"%s\" %s",
-			  setting->name, x.text, error);
-	free(x.texts);
+/* What may stand in a service, in defaults, and in the main file. */
+static struct syntax in_service[SYNTAX_MAX], in_defaults[SYNTAX_MAX], in_main[SYNTAX_MAX];
+static const struct syntax in_included[] = {
+	{"service", .titled = true, .section = in_service},
+	{0},
+};
+
+static struct syntax *syntax_fill(struct syntax *to, const struct option_row *rows,
+				  unsigned without)
+{
+	for (; rows->name != NULL; rows++)
+		if ((rows->flags & without) == 0)
+			*to++ = (struct syntax){rows->name, option_is_list(rows), false,
+						NULL};
+	return to;
 }
 
-static void apply_all(struct config *c, struct service *s, const struct section *own,
-		      const struct section *defaults, struct faults *faults)
+static void syntax_init(void)
+{
+	struct syntax *end = syntax_fill(in_main, global_options, 0);
+
+	*end++ = in_included[0];
+	*end = (struct syntax){"defaults", .section = in_defaults};
+	syntax_fill(in_service, service_options, 0);
+	syntax_fill(in_defaults, service_options, OPTION_OWN);
+}
+
+static void build_options(const struct build *b, struct service *s,
+			  const struct section *own, const struct section *defaults)
 {
 	s->socket_owner = (uid_t)-1;
 	s->socket_group = s->identity.gid = (gid_t)-1;
-	s->log_level = -1;
-	s->stderr_kind = STDERR_DEFAULT;
-	for (const struct setting *t = settings; t->name != NULL; t++)
-		apply(c, s, t, own, defaults, faults);
+	s->log_level = b->config->log_level;
+	for (const struct option_row *row = service_options; row->name != NULL; row++) {
+		const struct statement *given = section_find(own, row->name);
+
+		if (given == NULL)
+			given = section_find(defaults, row->name);
+		option_set(b, s, row, given);
+		if (given == NULL)
+			continue;
+		s->given = arena_grow(b->arena, s->given, s->ngiven, sizeof(*s->given));
+		s->given[s->ngiven++] = (struct given){row->name, given->at};
+	}
 }
 
-static void add_service(struct config *c, const struct section *own,
-			const struct section *defaults, struct faults *faults)
+static void build_service(const struct build *b, const struct section *own,
+			  const struct section *defaults)
 {
-	struct service *s = reallocarray(c->services, c->count + 1, sizeof(*s));
-	const char *error, *file = own->source->path;
+	struct config *c = b->config;
+	const char *error = value_service_name(own->title);
+	struct service *s;
 
-	if (s == NULL) {
-		fault_add(faults, file, own->line, "no memory left");
-		return;
-	}
-	c->services = s;
+	c->services = arena_grow(b->arena, c->services, c->count, sizeof(*s));
 	s = &c->services[c->count++];
-	*s = (struct service){.name = strdup(own->title), .at = {file, own->line}};
-	error = s->name != NULL ? value_service_name(s->name) : "finds no memory left";
-	if (error != NULL)
-		fault_add(faults, file, own->line, "service: \"%s\" %s", own->title,
-			  error);
-	apply_all(c, s, own, defaults, faults);
-	service_finish(c, s, geteuid() == 0, faults);
+	*s = (struct service){.name = arena_text(b->arena, own->title), .at = own->at};
+	if (error != NULL && *own->title != '\0') /* else that was reported */
+		fault_add(b->faults, own->at, "service: \"%s\" %s", own->title, error);
+	build_options(b, s, own, defaults);
+	service_finish(b, s, geteuid() == 0);
 }
 
-static void add_services(struct config *c, const struct source *source,
-			 const struct section *defaults, struct faults *faults)
+static void build_services(const struct build *b, const struct section *sections,
+			   const struct section *defaults)
 {
-	for (unsigned i = 0; i < source_services(source); i++) {
-		struct section own = source_service(source, i);
-
-		if (own.parsed != NULL)
-			add_service(c, &own, defaults, faults);
-	}
+	for (; sections != NULL; sections = sections->next)
+		if (strcmp(sections->name, "service") == 0)
+			build_service(b, sections, defaults);
 }
 
 /* A directory that is not there matches nothing. */
@@ -103,21 +102,8 @@ static int glob_error(const char *path, int error)
 	return error != ENOENT && error != ENOTDIR;
 }
 
-/* A copy of a file's name that lives as long as the config. */
-static const char *keep_name(struct config *c, const char *path)
-{
-	char **more = reallocarray(c->files, c->nfiles + 1, sizeof(*more));
-
-	if (more == NULL)
-		return NULL;
-	c->files = more;
-	more[c->nfiles] = strdup(path);
-	return more[c->nfiles++];
-}
-
-static void add_pattern(struct config *c, const char *pattern, const struct section *top,
-			unsigned line, const struct section *defaults,
-			struct faults *faults)
+static void build_included(const struct build *b, const char *pattern, struct place at,
+			   const struct section *defaults)
 {
 	const char *error = value_path(pattern);
 	glob_t found;
@@ -126,61 +112,39 @@ static void add_pattern(struct config *c, const char *pattern, const struct sect
 	if (rc != 0 && rc != GLOB_NOMATCH)
 		error = "cannot be read";
 	if (error != NULL)
-		fault_add(faults, top->source->path, line, "include: \"%s\" %s", pattern,
-			  error);
+		fault_add(b->faults, at, "include: \"%s\" %s", pattern, error);
 	if (rc != 0)
 		return;
-	for (size_t i = 0; i < found.gl_pathc; i++) {
-		const char *path = keep_name(c, found.gl_pathv[i]);
-		struct source source = {.path = path};
-
-		if (path == NULL)
-			fault_add(faults, found.gl_pathv[i], 0, "no memory left");
-		else if (source_read(&source, path, true, faults) == 0)
-			add_services(c, &source, defaults, faults);
-		source_close(&source);
-	}
+	for (size_t i = 0; i < found.gl_pathc; i++)
+		build_services(b,
+			       parse_file(b->scratch,
+					  arena_text(b->arena, found.gl_pathv[i]),
+					  in_included, b->faults),
+			       defaults);
 	globfree(&found);
 }
 
-static void add_includes(struct config *c, const struct section *top,
-			 const struct section *defaults, struct faults *faults)
-{
-	const char **patterns;
-	size_t n;
-	unsigned line = section_texts(top, "include", &patterns, &n, faults);
-
-	if (line == 0)
-		return;
-	for (size_t i = 0; i < n; i++)
-		add_pattern(c, patterns[i], top, line, defaults, faults);
-	free(patterns);
-}
-
 /* Refuses names and sockets that two services have. */
-static void check_unique(const struct config *c, struct faults *faults)
+static void check_unique(const struct build *b, size_t i)
 {
-	for (size_t i = 0; i < c->count; i++) {
-		const struct service *a = &c->services[i];
+	const struct config *c = b->config;
+	const struct service *s = &c->services[i];
 
-		if (a->socket != NULL && c->control.socket != NULL &&
-		    strcmp(a->socket, c->control.socket) == 0)
-			fault_add(faults, a->at.file, a->at.line,
-				  "socket %s is the control-socket already", a->socket);
-		for (size_t k = 0; k < i; k++) {
-			const struct service *b = &c->services[k];
+	if (s->socket != NULL && c->control.socket != NULL &&
+	    strcmp(s->socket, c->control.socket) == 0)
+		fault_add(b->faults, s->at, "socket %s is the control-socket already",
+			  s->socket);
+	while (i-- > 0) {
+		const struct service *other = &c->services[i];
 
-			if (strcmp(a->name, b->name) == 0 &&
-			    strcmp(a->at.file, b->at.file) != 0)
-				fault_add(faults, a->at.file, a->at.line,
-					  "service %s is there already: %s:%u", a->name,
-					  b->at.file, b->at.line);
-			if (a->socket != NULL && b->socket != NULL &&
-			    strcmp(a->socket, b->socket) == 0)
-				fault_add(faults, a->at.file, a->at.line,
-					  "socket %s is that of service %s already",
-					  a->socket, b->name);
-		}
+		if (strcmp(s->name, other->name) == 0)
+			fault_add(b->faults, s->at, "service %s is there already: %s:%u",
+				  s->name, other->at.file, other->at.line);
+		if (s->socket != NULL && other->socket != NULL &&
+		    strcmp(s->socket, other->socket) == 0)
+			fault_add(b->faults, s->at,
+				  "socket %s is that of service %s already", s->socket,
+				  other->name);
 	}
 }
 
@@ -197,64 +161,77 @@ static uint32_t read_overflow(const char *path)
 	return id;
 }
 
-static void fill(struct config *c, const struct source *source, struct faults *faults)
+static void build_all(const struct build *b, const struct section *top,
+		      const struct load_source *source)
 {
-	struct section top = source_top(source), defaults = source_defaults(source);
+	const struct section *defaults = top;
 	struct service scratch = {0};
+	struct config *c = b->config;
 
-	globals_apply(c, &top, faults);
+	while (defaults != NULL && strcmp(defaults->name, "defaults") != 0)
+		defaults = defaults->next;
+	globals_build(b, top, source);
 	/* Defaults are checked also where no service needs them. */
-	apply_all(c, &scratch, &defaults, &defaults, faults);
-	service_free(&scratch);
-	add_services(c, source, &defaults, faults);
-	add_includes(c, &top, &defaults, faults);
-	globals_finish(c, faults);
-	check_unique(c, faults);
-	check_services(c, faults);
+	build_options(b, &scratch, NULL, defaults);
+	build_services(b, top, defaults);
+	for (char **pattern = c->include; pattern != NULL && *pattern != NULL; pattern++)
+		build_included(b, *pattern, section_find(top, "include")->at, defaults);
+	for (size_t i = 0; i < c->count; i++)
+		check_unique(b, i);
+	preflight_check(c, b->faults);
 }
 
-/* Everything after the source was opened. Its path must outlive the config. */
-static struct config *build(const struct source *source, struct faults *faults)
+/* `text`: of the config; NULL: it is in the file. */
+static const struct config *build(struct arena *arena, char *text,
+				  const struct load_source *source, struct faults *faults)
 {
-	struct config *c = calloc(1, sizeof(*c));
+	struct arena scratch;
+	struct build b = {arena, &scratch, NULL, faults};
+	struct section *top;
 
-	if (c == NULL || globals_init(c) < 0) {
-		fault_add(faults, source->path, 0, "no memory left");
-		config_free(c);
+	if (arena_open(&scratch) < 0) {
+		fault_add(faults, PLACE_NONE, "%s", strerror(errno));
 		return NULL;
 	}
+	b.config = arena_take(arena, sizeof(*b.config));
+	syntax_init();
 	rule_set_overflow(read_overflow("/proc/sys/kernel/overflowuid"),
 			  read_overflow("/proc/sys/kernel/overflowgid"));
-	fill(c, source, faults);
-	if (faults->errors > 0) {
-		config_free(c);
-		return NULL;
+	if (text != NULL)
+		top = parse_text(&scratch, NULL, text, strlen(text), in_main, faults);
+	else
+		top = parse_file(&scratch, arena_text(arena, source->path), in_main,
+				 faults);
+	if (top != NULL)
+		build_all(&b, top, source);
+	arena_close(&scratch);
+	return faults->errors == 0 ? b.config : NULL;
+}
+
+const struct config *config_load(struct arena *arena, const struct load_source *source,
+				 struct faults *faults)
+{
+	const struct config *c = NULL;
+	char *text = NULL;
+
+	*faults = (struct faults){0};
+	if (source->command != NULL) {
+		text = command_config(source->options, source->count, source->command);
+		if (text == NULL)
+			fault_add(faults, PLACE_NONE, "out of memory");
 	}
+	if (faults->errors == 0)
+		c = build(arena, text, source, faults);
+	free(text);
 	return c;
 }
 
-struct config *config_load(const char *path, struct faults *faults)
+const struct config *config_parse(struct arena *arena, char *text, struct faults *faults)
 {
-	struct config *c = NULL;
-	struct source source;
+	const struct load_source none = {.log_level = -1};
 
 	*faults = (struct faults){0};
-	if (source_read(&source, path, false, faults) == 0)
-		c = build(&source, faults);
-	source_close(&source);
-	return c;
-}
-
-struct config *config_parse(char *text, struct faults *faults)
-{
-	struct config *c = NULL;
-	struct source source;
-
-	*faults = (struct faults){0};
-	if (source_take(&source, text, faults) == 0)
-		c = build(&source, faults);
-	source_close(&source);
-	return c;
+	return build(arena, text, &none, faults);
 }
 
 size_t config_sockets(const struct config *c)
@@ -265,22 +242,4 @@ size_t config_sockets(const struct config *c)
 const struct service *config_socket(const struct config *c, size_t i)
 {
 	return i < c->count ? &c->services[i] : &c->control;
-}
-
-void config_free(struct config *c)
-{
-	if (c == NULL)
-		return;
-	for (size_t i = 0; i < c->count; i++)
-		service_free(&c->services[i]);
-	for (size_t i = 0; i < c->naccounts; i++)
-		account_free(c->accounts[i]);
-	for (size_t i = 0; i < c->nfiles; i++)
-		free(c->files[i]);
-	free(c->files);
-	free(c->services);
-	service_free(&c->control);
-	free(c->accounts);
-	free(c->pid_file);
-	free(c);
 }

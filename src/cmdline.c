@@ -4,8 +4,8 @@
  */
 #include "cmdline.h"
 
-#include "value.h"
 #include "options.h"
+#include "value.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -25,11 +25,11 @@ static void put_string(FILE *f, const char *s, size_t len)
 	fputc('\'', f);
 }
 
-static bool is_list(const char *name, size_t len)
+static bool is_list_option(const char *name, size_t len)
 {
-	for (const struct setting *t = settings; t->name != NULL; t++)
-		if (strncmp(t->name, name, len) == 0 && t->name[len] == '\0')
-			return t->list;
+	for (const struct option_row *row = service_options; row->name != NULL; row++)
+		if (strncmp(row->name, name, len) == 0 && row->name[len] == '\0')
+			return option_is_list(row);
 	return false;
 }
 
@@ -54,7 +54,7 @@ static void put_option(FILE *f, char *const *options, size_t count, size_t i)
 {
 	size_t len = strcspn(options[i], "=");
 
-	if (is_list(options[i], len)) {
+	if (is_list_option(options[i], len)) {
 		for (size_t k = 0; k < i; k++)
 			if (strncmp(options[k], options[i], len + 1) == 0)
 				return;

@@ -1,14 +1,16 @@
 /*
  * config.h: the config, read and checked: an immutable struct config.
  *
- * Everything is resolved here: names are numbers, durations nanoseconds, defaults filled in. A
- * config that was loaded needs no name service and no file any more.
+ * Everything is resolved: names are numbers, durations nanoseconds, defaults filled in. A config that
+ * was loaded needs no name service and no file any more, and is in one arena: there is nothing to
+ * be freed but that.
  */
 #ifndef UDSD_CONFIG_H
 #define UDSD_CONFIG_H
 
 #include "access.h"
 #include "account.h"
+#include "arena.h"
 #include "diagnostics.h"
 #include "privilege.h"
 
@@ -23,30 +25,37 @@ enum stderr_kind {
 	STDERR_NULL,
 	STDERR_CLIENT,
 	STDERR_FILE,
-	STDERR_DEFAULT, /* while a config is read */
+};
+
+struct stderr_target {
+	enum stderr_kind kind;
+	char *path; /* STDERR_FILE */
+};
+
+struct rate {
+	uint32_t burst; /* 0: no limit */
+	int64_t period; /* nanoseconds */
 };
 
 struct limit_setting {
-	int resource;     /* RLIMIT_* */
-	const char *name; /* of the option; NULL: not set, nor are those behind it */
+	const char *name; /* of the option; NULL: not set */
 	rlim_t value;     /* soft and hard */
 };
 
-#define LIMIT_SETTINGS 6
-
-/* Where something stands, for messages; file NULL: on the command line. */
-struct place {
-	const char *file; /* owned by the config */
-	unsigned line;
+/* An option that was given, by the service itself or in defaults. */
+struct given {
+	const char *option;
+	struct place at;
 };
 
+/* One row of options.c sets each of these fields; lists end with NULL. */
 struct service {
 	char *name;
-	struct place at, socket_at, handler_at, directory_at;
+	struct place at;
+	size_t ngiven;
+	struct given *given; /* see service_place() */
 	bool enabled;
 	bool wait; /* the handler accepts */
-	const char *
-		accepting; /* an option that was given and needs udsd to accept; NULL: none */
 	/* the socket */
 	char *socket;       /* absolute path, or @name */
 	int type;           /* SOCK_STREAM, SOCK_SEQPACKET */
@@ -59,23 +68,21 @@ struct service {
 	/* who may connect */
 	struct access access;
 	int max_connections;
-	int per_user;        /* 0: no limit */
-	uint32_t rate_burst; /* 0: no limit */
-	int64_t rate_period;
+	int per_user; /* 0: no limit */
+	struct rate rate;
 	bool overflow_reject;
 	char *reject_message; /* NULL: none */
 	/* the handler */
-	char **handler;                /* argv, NULL at its end */
-	const struct account *account; /* whom it runs as; owned by the config */
+	char **handler;                /* argv */
+	const struct account *account; /* whom it runs as */
 	struct identity identity;      /* groups: only if udsd is root */
 	char *directory;
 	mode_t umask;
 	int nice;
-	char **environment; /* NAME=value, NULL at the end; pass-environment included */
+	char **environment; /* NAME=value; pass-environment included */
 	bool no_new_privileges;
-	struct limit_setting limits[LIMIT_SETTINGS];
-	enum stderr_kind stderr_kind;
-	char *stderr_path; /* STDERR_FILE */
+	struct limit_setting limits[RLIM_NLIMITS]; /* by RLIMIT_* */
+	struct stderr_target stderr_target;
 	/* time, in nanoseconds; 0: none */
 	int64_t max_lifetime;
 	int64_t kill_grace;
@@ -91,27 +98,35 @@ struct config {
 	int syslog_facility;
 	char *pid_file; /* "": none */
 	int64_t stop_timeout;
+	char **include; /* patterns */
 	struct service
 		control; /* the control socket: no handler, no account; socket NULL: none */
 	size_t count;
 	struct service *services;
-	size_t naccounts;
-	struct account **accounts;
-	size_t nfiles;
-	char **files; /* names of all that was read */
+	struct account *accounts; /* all that were looked up */
 };
 
-/* Reads the config file `path` (which must outlive the result), all that it includes, and checks it all. NULL if there is any
- * fault; they are in *faults, which the caller frees in any case. config_free() the result. */
-struct config *config_load(const char *path, struct faults *faults);
+/* Where a config comes from, and what the command line says instead. */
+struct load_source {
+	const char *path;     /* absolute */
+	const char *pid_file; /* NULL: the config's */
+	int log_level;        /* -1: the config's */
+	char **options;       /* NAME=VALUE, for `command` */
+	size_t count;
+	char **command; /* SOCKET HANDLER [ARG...]; NULL: the file at `path` */
+};
 
-/* The same for a text, which is taken over (command.h writes one). Its faults bear no file. */
-struct config *config_parse(char *text, struct faults *faults);
+/* Reads the config file, all that it includes, or the command, and checks it all. The result is in the
+ * arena as a whole. NULL if there is any fault; they are in *faults, which the caller frees in any
+ * case. */
+const struct config *config_load(struct arena *arena, const struct load_source *source,
+				 struct faults *faults);
+
+/* The same for a text, which is changed. Its faults bear no file. */
+const struct config *config_parse(struct arena *arena, char *text, struct faults *faults);
 
 /* All that has a socket: the services, then the control socket. */
 size_t config_sockets(const struct config *config);
 const struct service *config_socket(const struct config *config, size_t index);
-
-void config_free(struct config *config);
 
 #endif

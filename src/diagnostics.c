@@ -1,5 +1,5 @@
 /*
- * diagnostics.c: gathers lines. When memory ends the text is short, but the count is right.
+ * diagnostics.c: gathers lines. Out of memory the text is short, but the count is right.
  */
 #include "diagnostics.h"
 
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FAULTS_TOLD 1000 /* nobody reads more, and a line is looked for among all */
+#define FAULTS_MAX 1000 /* nobody reads more, and a line is looked for among all */
 
 /* Whether `text` has this whole line. */
 static bool has_line(const char *text, const char *line)
@@ -26,22 +26,21 @@ static bool has_line(const char *text, const char *line)
 	return false;
 }
 
-static void add(char **text, const char *file, unsigned line, const char *format,
-		va_list args)
+static void fault_line(char **text, struct place at, const char *format, va_list args)
 {
-	char place[32] = "", *what = NULL, *clean = NULL, *full = NULL, *more = NULL;
+	char line[32] = "", *what = NULL, *clean = NULL, *full = NULL, *more = NULL;
 
-	if (line > 0 && file != NULL)
-		snprintf(place, sizeof(place), ":%u", line);
+	if (at.line > 0 && at.file != NULL)
+		snprintf(line, sizeof(line), ":%u", at.line);
 	if (vasprintf(&what, format, args) < 0)
 		return;
 	clean = calloc(4, strlen(what) + 1);
-	if (clean !=
-	    NULL) /* texts of a config may hold anything: nothing of it steers a terminal */
+	/* texts of a config may hold anything: nothing of it steers a terminal */
+	if (clean != NULL)
 		log_escape(clean, 4 * strlen(what), what, strlen(what), 0);
 	if (clean != NULL &&
-	    asprintf(&full, "%s%s%s%s\n", file != NULL ? file : "", place,
-		     file != NULL ? ": " : "", clean) >= 0 &&
+	    asprintf(&full, "%s%s%s%s\n", at.file != NULL ? at.file : "", line,
+		     at.file != NULL ? ": " : "", clean) >= 0 &&
 	    !has_line(*text, full) &&
 	    asprintf(&more, "%s%s", *text != NULL ? *text : "", full) >= 0) {
 		free(*text);
@@ -52,25 +51,23 @@ static void add(char **text, const char *file, unsigned line, const char *format
 	free(what);
 }
 
-void fault_add(struct faults *faults, const char *file, unsigned line, const char *format,
-	       ...)
+void fault_add(struct faults *faults, struct place at, const char *format, ...)
 {
 	va_list args;
 
-	if (++faults->errors > FAULTS_TOLD)
+	if (++faults->errors > FAULTS_MAX)
 		return;
 	va_start(args, format);
-	add(&faults->text, file, line, format, args);
+	fault_line(&faults->text, at, format, args);
 	va_end(args);
 }
 
-void fault_warn(struct faults *faults, const char *file, unsigned line,
-		const char *format, ...)
+void fault_warn(struct faults *faults, struct place at, const char *format, ...)
 {
 	va_list args;
 
 	va_start(args, format);
-	add(&faults->warnings, file, line, format, args);
+	fault_line(&faults->warnings, at, format, args);
 	va_end(args);
 }
 

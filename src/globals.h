@@ -2,17 +2,12 @@
 #ifndef UDSD_GLOBALS_H
 #define UDSD_GLOBALS_H
 
-#include "config.h"
-#include "parse.h"
+#include "kind.h"
 
-/* The values of an empty config. 0, or -1: no memory. */
-int globals_init(struct config *config);
+extern const struct option_row global_options[]; /* fields of a struct config */
 
-/* Takes what the text says. */
-void globals_apply(struct config *config, const struct section *top,
-		   struct faults *faults);
-
-/* To be called when all is read: no control socket, if none is wanted. */
-void globals_finish(struct config *config, struct faults *faults);
+/* Sets them from what stands outside of sections, or on the command line. */
+void globals_build(const struct build *build, const struct section *top,
+		   const struct load_source *source);
 
 #endif

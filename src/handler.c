@@ -99,13 +99,14 @@ static bool child_put_fd(struct child *c, long fd, int at)
 
 static bool child_set_limits(struct child *c)
 {
-	const struct limit_setting *l = c->service->limits, *end = l + LIMIT_SETTINGS;
-
-	for (; l < end && l->name != NULL; l++) {
+	for (int i = 0; i < RLIM_NLIMITS; i++) {
+		const struct limit_setting *l = &c->service->limits[i];
 		const struct rlimit64 value = {l->value, l->value};
 
+		if (l->name == NULL)
+			continue;
 		c->operation = l->name;
-		if (!child_ok(c, RAW(prlimit64, 0, l->resource, &value, NULL)))
+		if (!child_ok(c, RAW(prlimit64, 0, i, &value, NULL)))
 			return false;
 	}
 	return true;
@@ -117,16 +118,16 @@ static bool child_set_stderr(struct child *c)
 	long fd = c->fd;
 
 	c->operation = "stderr";
-	if (c->service->stderr_kind == STDERR_FILE) {
+	if (c->service->stderr_target.kind == STDERR_FILE) {
 		/* O_NONBLOCK: a fifo without a reader must not hold it up. */
-		fd = RAW(openat, AT_FDCWD, c->service->stderr_path,
+		fd = RAW(openat, AT_FDCWD, c->service->stderr_target.path,
 			 O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK |
 				 O_CLOEXEC,
 			 0666);
 		if (!child_ok(c, fd) ||
 		    !child_ok(c, RAW(fcntl, fd, F_SETFL, O_APPEND, 0)))
 			return false;
-	} else if (c->service->stderr_kind != STDERR_CLIENT) {
+	} else if (c->service->stderr_target.kind != STDERR_CLIENT) {
 		return true;
 	}
 	return child_put_fd(c, fd, STDERR_FILENO);

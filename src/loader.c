@@ -1,10 +1,8 @@
 /*
- * loader.c: the process that loads, and what it hands over.
+ * loader.c: the process that loads, and what it passes on.
  */
 #include "loader.h"
 
-#include "cmdline.h"
-#include "copy.h"
 #include "title.h"
 
 #include <errno.h>
@@ -12,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -23,78 +22,45 @@ struct result {
 	const char *warnings;
 };
 
-static void override(struct config *c, const struct load_source *source)
+static const struct result *result_in(const struct arena *arena)
 {
-	for (size_t i = 0; source->log_level >= 0 && i < c->count; i++)
-		if (c->services[i].log_level == c->log_level)
-			c->services[i].log_level = source->log_level;
-	if (source->log_level >= 0)
-		c->log_level = source->log_level;
-	if (source->pid_file != NULL) {
-		free(c->pid_file);
-		c->pid_file = strdup(source->pid_file);
-	}
+	return (const void *)arena->base;
 }
 
-struct config *loader_load(const struct load_source *source, struct faults *faults)
+static _Noreturn void loader_run(struct loader *l, const struct load_source *source)
 {
-	struct config *c = NULL;
-	char *text;
-
-	*faults = (struct faults){0};
-	if (source->command == NULL) {
-		c = config_load(source->path, faults);
-	} else {
-		text = command_config(source->options, source->count, source->command);
-		if (text != NULL)
-			c = config_parse(text, faults);
-		else
-			fault_add(faults, NULL, 0, "no memory left");
-	}
-	if (c != NULL)
-		override(c, source);
-	if (c == NULL || c->pid_file != NULL)
-		return c;
-	fault_add(faults, NULL, 0, "no memory left");
-	config_free(c);
-	return NULL;
-}
-
-static _Noreturn void run(struct arena *arena, const struct load_source *source)
-{
+	struct arena *arena = &l->arena;
 	struct faults faults;
 	struct result *result;
-	const struct config *c;
 
 	title_set("config");
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-	if (close_range(STDERR_FILENO + 1, ~0U, 0) < 0 || arena_enter(arena) < 0)
+	if (dup2(l->fd, STDERR_FILENO + 1) < 0 ||
+	    close_range(STDERR_FILENO + 2, ~0U, 0) < 0)
 		_exit(1);
 	result = arena_take(arena, sizeof(*result));
-	c = loader_load(source, &faults);
+	result->config = config_load(arena, source, &faults);
 	result->errors = arena_text(arena, faults.text);
 	result->warnings = arena_text(arena, faults.warnings);
-	if (c != NULL)
-		result->config = config_copy(c, arena);
-	_exit(0);
+	_exit(arena_write(arena, STDERR_FILENO + 1) < 0 ? 1 : 0);
 }
 
 int loader_start(struct loader *l, const struct load_source *source)
 {
-	*l = (struct loader){0};
-	if (arena_open(&l->arena) < 0)
-		return -1;
-	l->pid = fork();
+	*l = (struct loader){.fd = memfd_create("udsd: config", MFD_CLOEXEC)};
+	if (l->fd >= 0 && arena_open(&l->arena) == 0)
+		l->pid = fork();
+	else
+		l->pid = -1;
 	if (l->pid == 0)
-		run(&l->arena, source);
+		loader_run(l, source);
 	if (l->pid > 0)
 		return 0;
-	l->pid = 0;
-	arena_close(&l->arena);
+	loader_close(l);
 	return -1;
 }
 
-static void tell_end(struct loader *l, int status)
+static void loader_report_end(struct loader *l, int status)
 {
 	if (WIFSIGNALED(status))
 		snprintf(l->error, sizeof(l->error),
@@ -110,20 +76,21 @@ static void tell_end(struct loader *l, int status)
 
 struct loaded *loader_take(struct loader *l, int status)
 {
-	const struct result *result = (const void *)l->arena.base;
+	const struct result *result = result_in(&l->arena);
 	struct loaded *loaded = NULL;
 
 	l->pid = 0;
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-		tell_end(l, status);
-	} else if (arena_seal(&l->arena) < 0) {
+		loader_report_end(l, status);
+		arena_close(&l->arena);
+	} else if (arena_map(&l->arena, l->fd) < 0) {
 		arena_close(&l->arena);
 	} else if (result->config != NULL) {
 		loaded = malloc(sizeof(*loaded));
 		if (loaded != NULL)
 			*loaded = (struct loaded){1, result->config, l->arena};
 		if (loaded != NULL)
-			l->arena = (struct arena){.fd = -1};
+			l->arena = (struct arena){0};
 	}
 	if (loaded == NULL && *l->error == '\0' && loader_errors(l) == NULL)
 		snprintf(l->error, sizeof(l->error), "%s", strerror(ENOMEM));
@@ -132,22 +99,30 @@ struct loaded *loader_take(struct loader *l, int status)
 
 const char *loader_errors(const struct loader *l)
 {
-	const struct result *result = (const void *)l->arena.base;
+	return l->arena.base != NULL ? result_in(&l->arena)->errors : NULL;
+}
 
-	return result != NULL ? result->errors : NULL;
+const char *loader_warnings(const struct loader *l)
+{
+	return l->arena.base != NULL ? result_in(&l->arena)->warnings : NULL;
 }
 
 const char *loaded_warnings(const struct loaded *loaded)
 {
-	return ((const struct result *)(const void *)loaded->arena.base)->warnings;
+	return result_in(&loaded->arena)->warnings;
 }
 
 void loader_close(struct loader *l)
 {
+	int saved = errno;
+
 	if (l->pid > 0)
 		(void)kill(l->pid, SIGKILL);
-	l->pid = 0;
+	if (l->fd >= 0)
+		close(l->fd);
 	arena_close(&l->arena);
+	*l = (struct loader){.fd = -1};
+	errno = saved;
 }
 
 struct loaded *loaded_hold(struct loaded *loaded)

@@ -1,6 +1,6 @@
 /*
  * loader.h: reads a config in a process of its own, so that a parser that exits, a name service
- * that hangs and whatever memory they leave hurt nobody.
+ * that hangs and the memory that they leave stay out of udsd.
  *
  * The start, the reload and the check before an upgrade are one: loader_start(), and when the process
  * has ended loader_take(). What was loaded is shared by its users and never changes.
@@ -13,16 +13,6 @@
 
 #include <sys/types.h>
 
-/* Where a config comes from, and what the command line says instead. */
-struct load_source {
-	const char *path;     /* absolute */
-	const char *pid_file; /* NULL: the config's */
-	int log_level;        /* -1: the config's */
-	char **options;       /* NAME=VALUE, for `command` */
-	size_t count;
-	char **command; /* SOCKET HANDLER [ARG...]; NULL: the file at `path` */
-};
-
 /* A config with the memory that it is in. */
 struct loaded {
 	unsigned users;
@@ -33,14 +23,12 @@ struct loaded {
 struct loader {
 	pid_t pid; /* 0: none runs */
 	struct arena arena;
-	char error
-		[128]; /* what went wrong apart from faults of the config; "": nothing */
+	int fd; /* where the process writes it; -1: none */
+	/* what went wrong apart from faults of the config; "": nothing */
+	char error[128];
 };
 
-/* Loads here and now, in this process: config_free() the result. NULL if there are faults. */
-struct config *loader_load(const struct load_source *source, struct faults *faults);
-
-/* Starts a process that does it. 0, or -1 and errno. */
+/* Starts a process that loads. 0, or -1 and errno. */
 int loader_start(struct loader *loader, const struct load_source *source);
 
 /* Its process has ended with this wait status: the config with one user, or NULL; then
@@ -50,6 +38,7 @@ struct loaded *loader_take(struct loader *loader, int status);
 /* Lines `FILE:LINE: text`, or NULL; valid from loader_take() until loader_close(), or, of what was
  * taken, as long as that. */
 const char *loader_errors(const struct loader *loader);
+const char *loader_warnings(const struct loader *loader);
 const char *loaded_warnings(const struct loaded *loaded);
 
 /* Ends it, whatever it is at: its process is killed, and to be waited for by the caller. */

@@ -230,7 +230,7 @@ static int load(const struct load_source *source, struct loaded **loaded)
 	if (*loaded != NULL)
 		print_faults(loaded_warnings(*loaded), NULL);
 	else
-		print_faults(NULL, loader_errors(&loader));
+		print_faults(loader_warnings(&loader), loader_errors(&loader));
 	if (*loader.error != '\0')
 		fprintf(stderr, "udsd: %s\n", loader.error);
 	status = *loaded != NULL ? 0 : load_status(&loader, status);
@@ -266,16 +266,14 @@ static void print_service(const struct service *s)
 
 static int test(const struct load_source *source)
 {
-	struct faults faults;
-	struct config *c = loader_load(source, &faults);
+	struct loaded *loaded;
+	int status = load(source, &loaded);
 
-	print_faults(faults.warnings, faults.text);
-	for (size_t i = 0; c != NULL && i < c->count; i++)
-		print_service(&c->services[i]);
-	faults_free(&faults);
-	if (c == NULL)
-		return EX_CONFIG;
-	config_free(c);
+	if (status != 0)
+		return status;
+	for (size_t i = 0; i < loaded->config->count; i++)
+		print_service(&loaded->config->services[i]);
+	loaded_release(loaded);
 	return fflush(stdout) == 0 ? 0 : EX_OSERR;
 }
 

@@ -8,6 +8,7 @@
 
 #include "account.h"
 #include "privilege.h"
+#include "service.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -109,9 +110,9 @@ static void check_handler_owner(const struct service *s, struct faults *faults)
 		    (int)sizeof(w.rest) ||
 	    !find_replaceable(&w, s->identity.uid))
 		return;
-	fault_add(faults, s->handler_at.file, s->handler_at.line,
-		  "handler %s: %s could be replaced by somebody other than root and %s: "
-		  "mend its owner and mode",
+	fault_add(faults, service_place(s, "handler"),
+		  "handler %s: %s could be replaced by a user other than root and %s: "
+		  "fix its owner and mode",
 		  s->handler[0], *w.done != '\0' ? w.done : "/", s->account->name);
 }
 
@@ -119,8 +120,7 @@ static void check_handler_owner(const struct service *s, struct faults *faults)
 static bool is_complete(const struct service *s)
 {
 	return s->handler != NULL && s->socket != NULL && s->directory != NULL &&
-	       s->account != NULL && s->account->key != NULL &&
-	       (s->identity.groups != NULL || geteuid() != 0);
+	       s->account != NULL && (s->identity.groups != NULL || geteuid() != 0);
 }
 
 /* What the trial is about: the services from `first` on that share its identity. */
@@ -175,17 +175,17 @@ static void report_trial(const struct config *c, char *text, struct faults *faul
 	for (line = strtok_r(text, "\n", &text); line != NULL;
 	     line = strtok_r(NULL, "\n", &text)) {
 		size_t index = strtoul(line, &what, 10);
-		const struct place *at;
+		const struct service *s;
+		const char *option = "";
 
 		if (index >= c->count || *what != ' ')
 			continue;
-		at = &c->services[index].at;
-		if (strncmp(what, " directory", 10) == 0 &&
-		    c->services[index].directory_at.line > 0)
-			at = &c->services[index].directory_at;
+		s = &c->services[index];
+		if (strncmp(what, " directory", 10) == 0)
+			option = "directory";
 		else if (strncmp(what, " handler", 8) == 0)
-			at = &c->services[index].handler_at;
-		fault_add(faults, at->file, at->line, "%s", what + 1);
+			option = "handler";
+		fault_add(faults, service_place(s, option), "%s", what + 1);
 	}
 }
 
@@ -207,7 +207,7 @@ static void run_trial(const struct config *c, size_t first, struct faults *fault
 	/* The user itself may have stopped or ended the child: no reason to refuse the others. */
 	if (n < (ssize_t)strlen(TRIAL_OVER) ||
 	    strcmp(text + n - strlen(TRIAL_OVER), TRIAL_OVER) != 0)
-		fault_warn(faults, s->at.file, s->at.line,
+		fault_warn(faults, s->at,
 			   "it could not be tried whether %s may execute its handlers",
 			   s->account->name);
 	report_trial(c, text, faults);
@@ -230,7 +230,7 @@ static void warn_of_mode(const struct service *s, struct faults *faults)
 			(r->kind == RULE_UID || (r->kind == RULE_GID && r->low == group));
 
 		if (!owned && !grouped)
-			fault_warn(faults, s->at.file, s->at.line,
+			fault_warn(faults, s->at,
 				   "%s %s allows %s, whom its mode %04o keeps out",
 				   s->handler != NULL ? "service" : "socket",
 				   s->handler != NULL ? s->name : s->socket, r->text,
@@ -253,13 +253,13 @@ static void warn_of_shared_user(const struct config *c, size_t index,
 	}
 	if (sharing == 1) /* said once for a user, not for each pair */
 		fault_warn(
-			faults, s->at.file, s->at.line,
+			faults, s->at,
 			"services %s and %s have the same user, %s: they can signal each "
 			"other's processes",
 			other->name, s->name, s->account->name);
 }
 
-void check_services(const struct config *c, struct faults *faults)
+void preflight_check(const struct config *c, struct faults *faults)
 {
 	bool root = geteuid() == 0;
 

@@ -9,6 +9,6 @@
 /* Checks the services of a config, as far as their values are right: handlers that others could replace (when
  * udsd is root), and, tried by a child that has become the service's user, whether the handler can
  * be executed and the directory entered. Adds to `faults`. */
-void check_services(const struct config *config, struct faults *faults);
+void preflight_check(const struct config *config, struct faults *faults);
 
 #endif

@@ -1,14 +1,16 @@
 /*
- * scan.c: walks a config text before libconfuse parses it.
+ * scan.c: walks a config's text before libconfuse parses it.
  *
- * A tokenizer with the rules of libconfuse's lexer, but stricter, and a walker of statements:
+ * libconfuse gives the values. It takes a file that ends inside a section for a whole one, lets a
+ * repeated option win in silence, stops at the first unknown option, expands ${...} from the
+ * environment, and keeps no lines. So all of that is found and reported here, and each section's
+ * text is parsed on its own. A tokenizer with the rules of libconfuse's lexer, but stricter, and a
+ * walker of statements:
  *     name = value        name = { value, ... }        name title { statements }
  * Invariant: a text that passes is one that libconfuse parses to its very end.
  */
 #include "scan.h"
 
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum token {
@@ -19,378 +21,360 @@ enum token {
 	TOKEN_BAD,         /* reported */
 };
 
-struct walk {
-	struct scan *scan;
+struct scan {
+	struct arena *arena;
 	struct faults *faults;
-	scan_known *known;
-	char *at, *end;
-	unsigned line;       /* of `at` */
-	size_t section;      /* the mark of the section we are in, SIZE_MAX: in none */
-	enum token token;    /* the current one */
-	char *start;         /* where it begins */
-	size_t len;          /* its bytes, without quotes */
-	unsigned token_line; /* where it begins */
+	struct section *top, *last; /* of the sections that are known */
+	char *next, *end;           /* of the text */
+	struct place at;            /* where `next` is */
+	enum token token;           /* the current one */
+	char *start;                /* its text, */
+	size_t len;                 /* without quotes */
+	struct place token_at;
 };
 
-static void bad(struct walk *w, unsigned line, const char *what)
+static const char environment_refused[] =
+	"${ is refused: the environment does not change a config";
+
+static void scan_bad(struct scan *s, struct place at, const char *what)
 {
-	if (w->token != TOKEN_BAD)
-		fault_add(w->faults, w->scan->file, line, "%s", what);
-	w->token = TOKEN_BAD;
+	if (s->token != TOKEN_BAD)
+		fault_add(s->faults, at, "%s", what);
+	s->token = TOKEN_BAD;
 }
 
-static bool starts(const struct walk *w, const char *s)
+static bool scan_sees(const struct scan *s, const char *text)
 {
-	size_t len = strlen(s);
+	size_t len = strlen(text);
 
-	return (size_t)(w->end - w->at) >= len && memcmp(w->at, s, len) == 0;
+	return (size_t)(s->end - s->next) >= len && memcmp(s->next, text, len) == 0;
 }
 
 /* Overwrites text that libconfuse is not to see, but keeps the lines. */
-static void blank(char *from, const char *to)
+static void scan_blank(char *from, const char *to)
 {
 	for (; from < to; from++)
 		if (*from != '\n')
 			*from = ' ';
 }
 
-/* Skips white space and comments; false if a comment does not end. Comments are overwritten:
- * libconfuse does not take them inside of lists. */
-static bool skip_blanks(struct walk *w)
+static void scan_block_comment(struct scan *s)
 {
-	while (w->at < w->end) {
-		unsigned line = w->line;
-		char *start = w->at;
+	struct place began = s->at;
 
-		if (*w->at == '\n') {
-			w->line++;
-			w->at++;
-		} else if (strchr(" \t\r", *w->at) != NULL && *w->at != '\0') {
-			w->at++;
-		} else if (*w->at == '#' || starts(w, "//")) {
-			while (w->at < w->end && *w->at != '\n')
-				w->at++;
-			blank(start, w->at);
-		} else if (starts(w, "/*")) {
-			for (w->at += 2; w->at < w->end && !starts(w, "*/"); w->at++)
-				w->line += *w->at == '\n';
-			if (w->at == w->end) {
-				bad(w, line, "this comment does not end");
-				return false;
-			}
-			w->at += 2;
-			blank(start, w->at);
-		} else {
-			break;
-		}
-	}
-	return true;
+	for (s->next += 2; s->next < s->end && !scan_sees(s, "*/"); s->next++)
+		s->at.line += *s->next == '\n';
+	if (s->next == s->end)
+		scan_bad(s, began, "this comment does not end");
+	else
+		s->next += 2;
 }
 
-/* Whether the escape at w->at stands for a byte 0, which would cut the string in silence. */
-static bool is_zero(const struct walk *w)
+/* Skips white space and comments. These are overwritten: libconfuse takes none inside of lists. */
+static void scan_skip(struct scan *s)
 {
-	const char *digits = w->at + 1;
+	while (s->next < s->end && s->token != TOKEN_BAD) {
+		char *start = s->next;
+
+		if (strchr(" \t\r\n", *s->next) != NULL)
+			s->at.line += *s->next++ == '\n';
+		else if (*s->next == '#' || scan_sees(s, "//"))
+			s->next += strcspn(s->next, "\n");
+		else if (scan_sees(s, "/*"))
+			scan_block_comment(s);
+		else
+			break;
+		scan_blank(start, s->next);
+	}
+}
+
+/* Whether the escape at s->next stands for a byte 0, which would cut the string in silence. */
+static bool scan_is_zero(const struct scan *s)
+{
+	const char *digits = s->next + 1;
 	bool hex = *digits == 'x';
-	size_t len;
+	size_t len, most = hex ? 2 : 3;
 
 	digits += hex;
 	len = strspn(digits, hex ? "0123456789abcdefABCDEF" : "01234567");
-	if (len > (hex ? 2U : 3U))
-		len = hex ? 2 : 3;
-	return len > 0 && strspn(digits, "0") >= len;
+	return len > 0 && strspn(digits, "0") >= (len < most ? len : most);
 }
 
-static void read_string(struct walk *w)
+static void scan_string(struct scan *s)
 {
-	char quote = *w->at++;
+	char quote = *s->next++;
 
-	w->token = TOKEN_STRING;
-	w->start = w->at;
-	while (w->at < w->end && *w->at != quote) {
-		if (quote == '"' && starts(w, "${"))
-			bad(w, w->line,
-			    "${ is refused: the environment does not change a config");
-		if (quote == '"' && *w->at == '\\' && is_zero(w))
-			bad(w, w->line, "a byte 0 in a string");
-		if (*w->at == '\\' && w->at + 1 < w->end)
-			w->at++;
-		w->line += *w->at == '\n';
-		w->at++;
+	s->token = TOKEN_STRING;
+	s->start = s->next;
+	while (s->next < s->end && *s->next != quote) {
+		if (quote == '"' && scan_sees(s, "${"))
+			scan_bad(s, s->at, environment_refused);
+		if (quote == '"' && *s->next == '\\' && scan_is_zero(s))
+			scan_bad(s, s->at, "a byte 0 in a string");
+		if (*s->next == '\\' && s->next + 1 < s->end)
+			s->next++;
+		s->at.line += *s->next++ == '\n';
 	}
-	if (w->at >= w->end) {
-		bad(w, w->token_line, "this string does not end");
-		return;
-	}
-	w->len = (size_t)(w->at++ - w->start);
+	s->len = (size_t)(s->next - s->start);
+	if (s->next == s->end)
+		scan_bad(s, s->token_at, "this string does not end");
+	else
+		s->next++;
 }
 
-static void read_word(struct walk *w)
+static void scan_word(struct scan *s)
 {
-	w->token = TOKEN_WORD;
-	w->start = w->at;
-	while (w->at < w->end && strchr(" #\"'\t\n\r={}()+,", *w->at) == NULL) {
-		if (starts(w, "${"))
-			bad(w, w->line,
-			    "${ is refused: the environment does not change a config");
-		if (*w->at == '*' || starts(w, "//"))
-			bad(w, w->line,
-			    "* and // are taken for comments: quote this word");
-		w->at++;
+	s->token = TOKEN_WORD;
+	while (s->next < s->end && strchr(" #\"'\t\n\r={}()+,", *s->next) == NULL) {
+		if (scan_sees(s, "${"))
+			scan_bad(s, s->at, environment_refused);
+		if (*s->next == '*' || scan_sees(s, "//"))
+			scan_bad(s, s->at,
+				 "* and // are taken for comments: quote this word");
+		s->next++;
 	}
-	w->len = (size_t)(w->at - w->start);
-	if (w->len == 0)
-		bad(w, w->line, "a character that has no meaning here");
+	s->len = (size_t)(s->next - s->start);
+	if (s->len == 0)
+		scan_bad(s, s->at, "a character that has no meaning here");
 }
 
-static enum token next(struct walk *w)
+static enum token scan_next(struct scan *s)
 {
-	if (w->token == TOKEN_BAD || !skip_blanks(w))
-		return w->token;
-	w->token_line = w->line;
-	w->start = w->at;
-	w->len = 1;
-	if (w->at == w->end) {
-		w->token = TOKEN_END;
-	} else if (strchr("{}=,", *w->at) != NULL && *w->at != '\0') {
-		w->token = TOKEN_PUNCTUATION;
-		w->at++;
-	} else if (starts(w, "+=")) {
-		w->token = TOKEN_PUNCTUATION;
-		w->start++; /* the same as =, but may come again */
-		w->at += 2;
-	} else if (*w->at == '"' || *w->at == '\'') {
-		read_string(w);
+	scan_skip(s);
+	if (s->token == TOKEN_BAD)
+		return TOKEN_BAD;
+	s->token_at = s->at;
+	s->start = s->next;
+	s->len = 1;
+	if (s->next == s->end) {
+		s->token = TOKEN_END;
+	} else if (strchr("{}=,", *s->next) != NULL || scan_sees(s, "+=")) {
+		s->token = TOKEN_PUNCTUATION;
+		s->start += *s->next == '+'; /* the same as =, but may come again */
+		s->next = s->start + 1;
+	} else if (*s->next == '"' || *s->next == '\'') {
+		scan_string(s);
 	} else {
-		read_word(w);
+		scan_word(s);
 	}
-	return w->token;
+	return s->token;
 }
 
-static bool is(const struct walk *w, char c)
+static bool scan_is(const struct scan *s, char c)
 {
-	return w->token == TOKEN_PUNCTUATION && *w->start == c;
+	return s->token == TOKEN_PUNCTUATION && *s->start == c;
 }
 
-static bool is_value(const struct walk *w)
+static bool scan_is_value(const struct scan *s)
 {
-	return w->token == TOKEN_WORD || w->token == TOKEN_STRING;
-}
-
-/* Notes an option (title NULL) or the beginning of a section. */
-static void mark(struct walk *w, bool top, const char *name, const char *title,
-		 unsigned line)
-{
-	struct scan *s = w->scan;
-	struct scan_mark *more = reallocarray(s->marks, s->count + 1, sizeof(*more));
-
-	if (more == NULL) {
-		bad(w, line, "no memory left");
-		return;
-	}
-	s->marks = more;
-	more += s->count;
-	*more = (struct scan_mark){top, strdup(name),
-				   title != NULL ? strdup(title) : NULL, line};
-	if (more->name == NULL || (title != NULL && more->title == NULL)) {
-		free(more->name);
-		bad(w, line, "no memory left");
-		return;
-	}
-	s->count++;
-}
-
-static void already(struct walk *w, unsigned line, const char *what, const char *name,
-		    unsigned before)
-{
-	fault_add(w->faults, w->scan->file, line, "%s %s is there already, on line %u",
-		  what, name, before);
+	return s->token == TOKEN_WORD || s->token == TOKEN_STRING;
 }
 
 /* The rest of a list, up to its closing brace. */
-static void walk_list(struct walk *w, const char *name)
+static void scan_list(struct scan *s, const char *name)
 {
-	if (next(w) == TOKEN_PUNCTUATION && is(w, '}'))
+	scan_next(s);
+	if (scan_is(s, '}'))
 		return;
-	while (is_value(w)) {
-		next(w);
-		if (is(w, '}'))
+	while (scan_is_value(s)) {
+		scan_next(s);
+		if (scan_is(s, '}'))
 			return;
-		if (!is(w, ','))
+		if (!scan_is(s, ','))
 			break;
-		next(w);
+		scan_next(s);
 	}
-	if (w->token != TOKEN_BAD)
-		fault_add(
-			w->faults, w->scan->file, w->token_line,
-			"%s: the list does not end, or a comma is missing or out of place",
-			name);
-	w->token = TOKEN_BAD;
+	if (s->token != TOKEN_BAD)
+		fault_add(s->faults, s->token_at,
+			  "%s: the list does not end, or a comma is missing or out of "
+			  "place",
+			  name);
+	s->token = TOKEN_BAD;
 }
 
-/* The value after `=`: one word or string, or a list of them in braces. */
-static void walk_value(struct walk *w, const char *name)
+/* The value after `=`: one word or string, or a list of them in braces; whether it is a list. */
+static bool scan_value(struct scan *s, const char *name)
 {
-	next(w);
-	if (is(w, '{'))
-		walk_list(w, name);
-	else if (!is_value(w))
-		bad(w, w->token_line, "a value is missing after =");
+	scan_next(s);
+	if (scan_is(s, '{')) {
+		scan_list(s, name);
+		return true;
+	}
+	if (!scan_is_value(s))
+		scan_bad(s, s->token_at, "a value is missing after =");
+	return false;
 }
 
-static void walk_option(struct walk *w, const char *section, const char *name,
-			char *start, unsigned line)
+static const struct syntax *syntax_find(const struct syntax *syntax, const char *name,
+					bool section)
 {
-	bool append = w->start > start && w->start[-1] == '+';
-	unsigned before;
+	for (; syntax->name != NULL; syntax++)
+		if (strcmp(syntax->name, name) == 0 &&
+		    (syntax->section != NULL) == section)
+			return syntax;
+	return NULL;
+}
 
-	walk_value(w, name);
-	if (w->token == TOKEN_BAD)
+const struct statement *section_find(const struct section *section, const char *option)
+{
+	if (section == NULL)
+		return NULL;
+	for (const struct statement *o = section->statements; o != NULL; o = o->next)
+		if (strcmp(o->syntax->name, option) == 0)
+			return o;
+	return NULL;
+}
+
+static void scan_already(struct scan *s, struct place at, const char *what,
+			 const char *name, struct place before)
+{
+	fault_add(s->faults, at, "%s %s is there already, on line %u", what, name,
+		  before.line);
+}
+
+/* Whether an option with a good form may stand here; if so it is noted. */
+static bool scan_note(struct scan *s, struct section *in, const char *name,
+		      struct place at, bool append, bool list)
+{
+	const struct syntax *syntax = syntax_find(in->syntax, name, false);
+	const struct statement *before = section_find(in, name);
+	struct statement *o;
+
+	if (syntax == NULL)
+		fault_add(s->faults, at, "unknown option %s%s%s", name,
+			  *in->name != '\0' ? " in " : "", in->name);
+	else if (list && !syntax->list)
+		fault_add(s->faults, at, "%s: one value is wanted, not a list", name);
+	else if (before != NULL && !append)
+		scan_already(s, at, "option", name, before->at);
+	else if (before != NULL)
+		return true;
+	else {
+		o = arena_take(s->arena, sizeof(*o));
+		*o = (struct statement){in->statements, syntax, at, 0, NULL};
+		in->statements = o;
+		return true;
+	}
+	return false;
+}
+
+static void scan_option(struct scan *s, struct section *in, const char *name, char *start,
+			struct place at)
+{
+	bool append = s->start[-1] == '+';
+	bool list = scan_value(s, name);
+
+	if (s->token == TOKEN_BAD || in->syntax == NULL)
 		return;
-	if (w->known(section, name)) {
-		before = scan_line(w->scan, w->section, name);
-		if (before == 0) {
-			mark(w, *section == '\0', name, NULL, line);
-			return;
+	if (!scan_note(s, in, name, at, append, list))
+		scan_blank(start, s->next);
+}
+
+/* What a section's name and title are worth: whether it is noted. */
+static bool scan_introduce(struct scan *s, struct section *section)
+{
+	const struct syntax *syntax = syntax_find(s->top->syntax, section->name, true);
+
+	if (syntax == NULL) {
+		fault_add(s->faults, section->at, "unknown section %s", section->name);
+		return false;
+	}
+	section->syntax = syntax->section;
+	if (syntax->titled != (*section->title != '\0'))
+		fault_add(s->faults, section->at,
+			  syntax->titled ? "%s: its name is missing"
+					 : "%s: this section has no name",
+			  section->name);
+	for (struct section *before = s->top->next; before != NULL; before = before->next)
+		if (strcmp(before->title, section->title) == 0 &&
+		    strcmp(before->name, section->name) == 0) {
+			scan_already(s, section->at, section->name, section->title,
+				     before->at);
+			return false;
 		}
-		if (append)
-			return;
-		already(w, line, "option", name, before);
-		blank(start, w->at);
-		return;
-	}
-	fault_add(w->faults, w->scan->file, line, "unknown option %s%s%s", name,
-		  *section ? " in " : "", section);
-	blank(start, w->at);
+	return true;
 }
 
-static void walk_statements(struct walk *w, const char *section);
-
-static void walk_known(struct walk *w, const char *name, const char *title, char *start,
-		       unsigned line)
-{
-	size_t before = scan_section(w->scan, name, title);
-
-	if (before != SIZE_MAX)
-		already(w, line, name, title, w->scan->marks[before].line);
-	w->section = w->scan->count;
-	mark(w, false, name, title, line);
-	walk_statements(w, name);
-	w->section = SIZE_MAX;
-	if (before != SIZE_MAX && w->token != TOKEN_BAD)
-		blank(start, w->at);
-}
+static void scan_statements(struct scan *s, struct section *in);
 
 /* A section from its title or opening brace on. */
-static void walk_section(struct walk *w, const char *name, char *start, unsigned line)
+static void scan_section(struct scan *s, char *name, char *start, struct place at)
 {
-	char *title = NULL;
+	struct section *section = arena_take(s->arena, sizeof(*section));
+	bool noted;
 
-	if (is_value(w)) {
-		if (memchr(w->start, '\\', w->len) != NULL)
-			bad(w, w->token_line, "a name with a backslash");
-		title = strndup(w->start, w->len);
-		if (title == NULL)
-			bad(w, line, "no memory left");
-		next(w);
+	*section = (struct section){.name = name, .title = "", .at = at};
+	if (scan_is_value(s)) {
+		if (memchr(s->start, '\\', s->len) != NULL)
+			scan_bad(s, s->token_at, "a name with a backslash");
+		section->title = arena_copy(s->arena, s->start, s->len);
+		scan_next(s);
 	}
-	if (!is(w, '{')) {
-		bad(w, line, "= or { is missing after a name");
-	} else if (!w->known(name, NULL)) {
-		fault_add(w->faults, w->scan->file, line, "unknown section %s", name);
-		walk_statements(w, name);
-		if (w->token != TOKEN_BAD)
-			blank(start, w->at);
-	} else {
-		walk_known(w, name, title != NULL ? title : "", start, line);
+	if (!scan_is(s, '{')) {
+		scan_bad(s, at, "= or { is missing after a name");
+		return;
 	}
-	free(title);
+	noted = scan_introduce(s, section);
+	section->text = s->next;
+	section->text_line = s->at.line;
+	scan_statements(s, section);
+	if (s->token == TOKEN_BAD)
+		return;
+	section->text =
+		arena_copy(s->arena, section->text, (size_t)(s->start - section->text));
+	scan_blank(start, s->next);
+	if (noted)
+		s->last = s->last->next = section;
 }
 
-/* Statements up to the closing brace of `section`, or to the end of the text outside of any. */
-static void walk_statements(struct walk *w, const char *section)
+/* Statements up to the closing brace of a section, or to the end of the text outside of any. */
+static void scan_statements(struct scan *s, struct section *in)
 {
-	unsigned opened = w->token_line;
+	struct place began = s->token_at;
+	bool top = in == s->top;
 
-	while (next(w) == TOKEN_WORD) {
-		char *start = w->start, *name = strndup(w->start, w->len);
-		unsigned line = w->token_line;
+	while (scan_next(s) == TOKEN_WORD) {
+		char *start = s->start, *name = arena_copy(s->arena, start, s->len);
+		struct place at = s->token_at;
 
-		if (name == NULL) {
-			bad(w, line, "no memory left");
-			return;
+		scan_next(s);
+		if (scan_is(s, '=')) {
+			scan_option(s, in, name, start, at);
+		} else if (top) {
+			scan_section(s, name, start, at);
+		} else if (s->token != TOKEN_BAD) {
+			fault_add(s->faults, at, "= is missing after %s", name);
+			s->token = TOKEN_BAD;
 		}
-		next(w);
-		if (is(w, '='))
-			walk_option(w, section, name, start, line);
-		else if (*section == '\0')
-			walk_section(w, name, start, line);
-		else if (w->token != TOKEN_BAD) {
-			fault_add(w->faults, w->scan->file, line, "= is missing after %s",
-				  name);
-			w->token = TOKEN_BAD;
-		}
-		free(name);
 	}
-	if (w->token == TOKEN_END && *section != '\0')
-		bad(w, opened, "this section does not end");
-	else if (w->token != TOKEN_END && !(is(w, '}') && *section != '\0'))
-		bad(w, w->token_line, "a name is missing here");
+	if (s->token == TOKEN_END && !top)
+		scan_bad(s, began, "this section does not end");
+	else if (s->token != TOKEN_END && (top || !scan_is(s, '}')))
+		scan_bad(s, s->token_at, "a name is missing here");
 }
 
-int scan_text(struct scan *scan, const char *file, char *text, size_t len,
-	      scan_known *known, struct faults *faults)
+struct section *scan_text(struct arena *arena, const char *file, char *text, size_t len,
+			  const struct syntax *syntax, struct faults *faults)
 {
-	struct walk w = {.scan = scan,
+	struct section *top = arena_take(arena, sizeof(*top));
+	struct scan s = {.arena = arena,
 			 .faults = faults,
-			 .known = known,
-			 .at = text,
+			 .top = top,
+			 .last = top,
+			 .next = text,
 			 .end = text + len,
-			 .line = 1,
-			 .section = SIZE_MAX};
+			 .at = {file, 1}};
 
-	*scan = (struct scan){.file = file};
+	*top = (struct section){.name = "",
+				.title = "",
+				.at = {file, 0},
+				.syntax = syntax,
+				.text = text,
+				.text_line = 1};
 	if (memchr(text, '\0', len) != NULL) {
-		fault_add(faults, file, 1, "not a text: it has a byte 0");
-		return -1;
+		fault_add(faults, s.at, "not a text: it has a byte 0");
+		return NULL;
 	}
-	walk_statements(&w, "");
-	return w.token == TOKEN_BAD ? -1 : 0;
-}
-
-void scan_free(struct scan *scan)
-{
-	for (size_t i = 0; i < scan->count; i++) {
-		free(scan->marks[i].name);
-		free(scan->marks[i].title);
-	}
-	free(scan->marks);
-	*scan = (struct scan){0};
-}
-
-size_t scan_section(const struct scan *scan, const char *section, const char *title)
-{
-	for (size_t i = 0; i < scan->count; i++) {
-		const struct scan_mark *m = &scan->marks[i];
-
-		if (m->title != NULL && strcmp(m->title, title) == 0 &&
-		    strcmp(m->name, section) == 0)
-			return i;
-	}
-	return SIZE_MAX;
-}
-
-unsigned scan_line(const struct scan *scan, size_t section, const char *option)
-{
-	bool top = section == SIZE_MAX;
-
-	for (size_t i = top ? 0 : section + 1; i < scan->count; i++) {
-		const struct scan_mark *m = &scan->marks[i];
-
-		if (!top && m->title != NULL)
-			break;
-		if (m->title == NULL && m->top == top && strcmp(m->name, option) == 0)
-			return m->line;
-	}
-	return 0;
+	scan_statements(&s, top);
+	return s.token == TOKEN_BAD ? NULL : top;
 }

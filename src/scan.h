@@ -1,48 +1,53 @@
 /*
- * scan.h: what libconfuse does not tell of a config text.
+ * scan.h: the statements of a config's text, with their lines, before libconfuse sees them.
  *
- * libconfuse takes a file that ends inside a section for a whole one, lets a repeated option win in
- * silence, stops at the first unknown option, expands ${...} from the environment, and keeps no
- * line numbers. So the text is walked once before it is parsed: all that is reported here, with
- * lines, and each statement's place is noted. Values are libconfuse's business.
+ * The caller says what may stand where (struct syntax). Values are libconfuse's business: the scan
+ * leaves the text of each section to be parsed on its own.
  */
 #ifndef UDSD_SCAN_H
 #define UDSD_SCAN_H
 
+#include "arena.h"
 #include "diagnostics.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* A statement. The options of a section follow the mark of its beginning. */
-struct scan_mark {
-	bool top;    /* an option outside of sections */
-	char *name;  /* of the section or option */
-	char *title; /* of a section, may be ""; NULL: an option */
-	unsigned line;
+/* What may stand in a text or in a section of it; the tables are ended by a name of NULL. */
+struct syntax {
+	const char *name;
+	bool list;   /* an option: { a, b } */
+	bool titled; /* a section: it has a name, and there may be many */
+	const struct syntax *section; /* its options; NULL: this is an option */
 };
 
-struct scan {
-	const char *file;
-	size_t count;
-	struct scan_mark *marks;
+/* An option that was found. */
+struct statement {
+	struct statement *next;
+	const struct syntax *syntax;
+	struct place at;
+	size_t count; /* values; set by the parser, as texts is */
+	const char **texts;
 };
 
-/* Tells whether an option may stand in a section; section names are asked with option = NULL. */
-typedef bool scan_known(const char *section, const char *option);
+struct section {
+	struct section *next;
+	const char *name;  /* "": what stands outside of sections */
+	const char *title; /* "": none */
+	struct place at;
+	const struct syntax *syntax; /* what may stand in it; NULL: it is unknown */
+	struct statement *statements;
+	char *text;         /* what stands in it and is known, for libconfuse */
+	unsigned text_line; /* where that begins */
+};
 
-/* Walks `text` (which is terminated and has `len` bytes); statements with unknown names are
- * overwritten with blanks after they are reported. 0 if it has the form of a config, even with
- * faults in names; -1 if it has not and must not be parsed. scan_free() in any case. */
-int scan_text(struct scan *scan, const char *file, char *text, size_t len,
-	      scan_known *known, struct faults *faults);
-void scan_free(struct scan *scan);
+/* Scans `text` (which is terminated and has `len` bytes): the section "", then the others, in the
+ * arena; but the text of "" is `text` itself, where all that is not its own was overwritten with
+ * blanks. NULL if it has not the form of a config; faults in names are only reported. */
+struct section *scan_text(struct arena *arena, const char *file, char *text, size_t len,
+			  const struct syntax *syntax, struct faults *faults);
 
-/* The place of a section among the marks, SIZE_MAX if it is not there. */
-size_t scan_section(const struct scan *scan, const char *section, const char *title);
-
-/* The line of an option of the section at that place (SIZE_MAX: outside of sections); 0 if the
- * option is not there. */
-unsigned scan_line(const struct scan *scan, size_t section, const char *option);
+/* The option of a section (NULL: of none), or NULL if it is not there. */
+const struct statement *section_find(const struct section *section, const char *option);
 
 #endif

@@ -1,17 +1,18 @@
-/* service.h: completes and frees a struct service. */
+/* service.h: completes and compares services. */
 #ifndef UDSD_SERVICE_H
 #define UDSD_SERVICE_H
 
-#include "config.h"
+#include "kind.h"
 
-/* The account of a user, owned by the config; each is asked for once. NULL and errno, see
- * account_lookup(). */
-const struct account *service_account(struct config *config, const char *user);
+/* Where an option stands that the service or defaults has given, else where the service does. */
+struct place service_place(const struct service *service, const char *option);
+
+/* Whether it was given. */
+bool service_says(const struct service *service, const char *option);
 
 /* Fills in what depends on several options, and checks them against each other. `root`: udsd runs
  * as root. */
-void service_finish(struct config *config, struct service *service, bool root,
-		    struct faults *faults);
+void service_finish(const struct build *build, struct service *service, bool root);
 
 /* Whether a worker of the one does just what a worker of the other would. What is the supervisor's
  * own affair (service_same_socket()) does not count, nor where they stand in the config. */
@@ -19,8 +20,5 @@ bool service_same(const struct service *a, const struct service *b);
 
 /* Whether owner, mode, backlog and the like of their sockets are the same. */
 bool service_same_socket(const struct service *a, const struct service *b);
-
-/* Frees all that the service owns. */
-void service_free(struct service *service);
 
 #endif

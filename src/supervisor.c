@@ -321,7 +321,7 @@ int supervisor_run(struct loaded *config, const struct supervisor_options *optio
 				 .paths_due = CLOCK_NEVER,
 				 .give_up_at = CLOCK_NEVER,
 				 .terminate_at = CLOCK_NEVER,
-				 .loader = {.arena = {.fd = -1}}};
+				 .loader = {.fd = -1}};
 	int status = EX_OSERR;
 
 	notify_open();

@@ -143,8 +143,8 @@ static int equip(struct unit *u, const struct shared *shared)
 	if (u->log.in < 0 && log_channel_open(&u->log) < 0)
 		return -1;
 	logger_add(&shared->orders, &u->log); /* if that is full now: unit_tick() */
-	if (u->service->stderr_kind == STDERR_SYSLOG && u->stderr_out < 0 && !u->former &&
-	    stderr_pair(&u->stderr_in, &u->stderr_out) < 0)
+	if (u->service->stderr_target.kind == STDERR_SYSLOG && u->stderr_out < 0 &&
+	    !u->former && stderr_pair(&u->stderr_in, &u->stderr_out) < 0)
 		return -1;
 	return 0;
 }

@@ -269,8 +269,8 @@ static int init_stderr(struct worker *w)
 static struct failure worker_init(struct worker *w, const struct worker_start *start)
 {
 	const struct service *s = start->service;
-	const struct userlimit_rule rule = {(uint32_t)s->per_user, s->rate_burst,
-					    s->rate_period};
+	const struct userlimit_rule rule = {(uint32_t)s->per_user, s->rate.burst,
+					    s->rate.period};
 	const uint32_t max = (uint32_t)s->max_connections;
 	struct failure f = setup_process(s, &start->nofile);
 

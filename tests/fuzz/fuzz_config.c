@@ -17,11 +17,27 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static bool known(const char *section, const char *option)
-{
-	const char *name = option != NULL ? option : section;
+static const struct syntax inner[] = {
+	{.name = "b"},
+	{.name = "list", .list = true},
+	{0},
+};
+static const struct syntax syntax[] = {
+	{.name = "a"},
+	{.name = "list", .list = true},
+	{.name = "defaults", .section = inner},
+	{.name = "service", .titled = true, .section = inner},
+	{0},
+};
 
-	return *name % 2 == 0;
+static struct arena *fresh_arena(void)
+{
+	static struct arena arena;
+
+	arena_close(&arena);
+	if (arena_open(&arena) < 0)
+		abort();
+	return &arena;
 }
 
 static char *copy_of(const uint8_t *data, size_t size)
@@ -49,18 +65,18 @@ static void scan(const uint8_t *data, size_t size)
 	char *text = copy_of(data, size);
 	unsigned lines = lines_of(text, size);
 	struct faults faults = {0};
-	struct scan s;
+	struct section *top = scan_text(fresh_arena(), "f", text, size, syntax, &faults);
 
-	if (scan_text(&s, "f", text, size, known, &faults) < 0 && faults.errors == 0)
+	if (top == NULL && faults.errors == 0)
 		abort();
 	if (text[size] != '\0' || lines_of(text, size) != lines)
 		abort();
 	if ((faults.errors > 0) != (faults.text != NULL) || faults.warnings != NULL)
 		abort();
-	for (size_t i = 0; i < s.count; i++)
-		if (s.marks[i].line < 1 || s.marks[i].line > lines)
-			abort();
-	scan_free(&s);
+	for (struct section *s = top; s != NULL; s = s->next)
+		for (struct statement *o = s->statements; o != NULL; o = o->next)
+			if (o->at.line < 1 || o->at.line > lines)
+				abort();
 	faults_free(&faults);
 	free(text);
 }
@@ -80,17 +96,17 @@ static void parse(const uint8_t *data, size_t size)
 {
 	char *text = copy_of(data, size);
 	struct faults faults;
-	struct config *c;
+	const struct config *c;
 
 	if (!is_closed(text)) {
 		free(text);
 		return;
 	}
-	c = config_parse(text, &faults); /* which takes it over */
+	c = config_parse(fresh_arena(), text, &faults);
+	free(text);
 	if ((c == NULL) != (faults.errors > 0) ||
 	    (faults.errors > 0) != (faults.text != NULL))
 		abort();
-	config_free(c);
 	faults_free(&faults);
 }
 

@@ -18,6 +18,14 @@
 #include <unistd.h>
 
 static bool no_time;
+static struct arena arena;
+static struct account *list;
+
+static int set_up(void **state)
+{
+	(void)state;
+	return arena_open(&arena);
+}
 
 int poll(struct pollfd *fds, nfds_t count, int timeout)
 {
@@ -144,7 +152,8 @@ static void test_lookup(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		struct account *a = account_lookup(rows[i].user);
+		const struct account *a = account_find(&arena, &list, rows[i].user);
+		uid_t uid;
 
 		assert_non_null(a);
 		assert_string_equal(a->key, rows[i].user);
@@ -155,9 +164,10 @@ static void test_lookup(void **state)
 		assert_string_equal(a->name, rows[i].name);
 		assert_string_equal(a->home, rows[i].home);
 		assert_string_equal(a->shell, rows[i].shell);
-		account_free(a);
+		assert_ptr_equal(account_find(&arena, &list, rows[i].user), a);
+		assert_int_equal(account_user(rows[i].user, &uid), 0);
+		assert_int_equal(uid, rows[i].uid);
 	}
-	account_free(NULL);
 }
 
 static void test_lookup_failed(void **state)
@@ -180,7 +190,7 @@ static void test_lookup_failed(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		errno = 0;
-		assert_null(account_lookup(rows[i].user));
+		assert_null(account_find(&arena, &list, rows[i].user));
 		check(errno == rows[i].error, "\"%s\": %s", rows[i].user,
 		      strerror(errno));
 		if (rows[i].error == E2BIG)
@@ -253,7 +263,7 @@ static void test_ask_hanging(void **state)
 	assert_int_equal(account_ask(hang, "", text, 8), -1);
 	assert_int_equal(errno, ETIMEDOUT);
 	errno = 0;
-	assert_null(account_lookup("alice"));
+	assert_null(account_find(&arena, &list, "it hangs"));
 	assert_int_equal(errno, ETIMEDOUT);
 	no_time = false;
 }
@@ -266,5 +276,5 @@ int main(void)
 		cmocka_unit_test(test_ask),           cmocka_unit_test(test_ask_hanging),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, set_up, NULL);
 }

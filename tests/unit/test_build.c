@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include "lib/cases.h"
+#include "lib/loads.h"
 #include "clock.h"
 #include "lib/expected_faults.h"
 #include "lib/scratch.h"
@@ -23,14 +24,14 @@ static int set_up(void **state)
 }
 
 /* Writes a config, with the user before it on its first line, and loads it. */
-static struct config *load(const char *text, struct faults *faults)
+static const struct config *load(const char *text, struct faults *faults)
 {
 	char *full;
-	struct config *c;
+	const struct config *c;
 
 	assert_true(asprintf(&full, "%s%s", strstr(text, "defaults") ? "" : user_line,
 			     text) > 0);
-	c = config_load(scratch_write("conf", full), faults);
+	c = load_file(scratch_write("conf", full), faults);
 	free(full);
 	return c;
 }
@@ -38,12 +39,11 @@ static struct config *load(const char *text, struct faults *faults)
 static void expect(const char *text, const char *expected)
 {
 	struct faults faults;
-	struct config *c = load(text, &faults);
+	const struct config *c = load(text, &faults);
 
 	check((c != NULL) == (*expected == '\0'), "%s: %s", text, shown(faults.text));
 	check(same_faults(faults.text, scratch_path("conf"), expected), "%s: %s", text,
 	      shown(faults.text));
-	config_free(c);
 	faults_free(&faults);
 }
 
@@ -55,7 +55,8 @@ static void test_faults(void **state)
 		{"\n", ""},
 		{"\nservice a {\n socket = /tmp/a\n handler = /bin/true\n}", ""},
 		{"\nservice a {\n\n}\n", "2 socket is missing\n2 handler is missing"},
-		{"\nservice {\n socket = /tmp/a\n " HANDLER "\n}", "2 missing title"},
+		{"\nservice {\n socket = /tmp/a\n " HANDLER "\n}",
+		 "2 service: its name is missing"},
 		{"\nservice 'a b' {\n socket = /tmp/a\n " HANDLER "\n}",
 		 "2 \"a b\" must be"},
 		{"\nservice a {\n " HANDLER "\n socket = @a\n}", "4 allow is missing"},
@@ -104,7 +105,7 @@ static void test_refused(void **state)
 		{"\nservice a {\n socket = /tmp/a\n handler = { /etc/passwd }\n}",
 		 "/etc/passwd"},
 		{"\nservice a {\n socket = { /tmp/a, /tmp/b }\n " HANDLER "\n}",
-		 "unexpected"},
+		 "one value is wanted, not a list"},
 		{"\nservice a {\n socket = \"/tmp/a\\400\"\n " HANDLER "\n}", "octal"},
 		{"\ndefaults x { }", "defaults"},
 	};
@@ -132,14 +133,13 @@ static void test_titles(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(titles); i++) {
-		struct config *c;
+		const struct config *c;
 
 		snprintf(text, sizeof(text),
 			 "\nservice %s {\n socket = /tmp/a\n " HANDLER "\n}\n",
 			 titles[i]);
 		c = load(text, &faults);
 		check(c != NULL ? c->count == 1 : faults.errors > 0, "%s", text);
-		config_free(c);
 		faults_free(&faults);
 		snprintf(text + strlen(text), 100,
 			 "service a { socket = /tmp/b " HANDLER "\n}\n");
@@ -147,7 +147,6 @@ static void test_titles(void **state)
 		check(c != NULL ? c->count == 2 && strcmp(c->services[0].name, "a") != 0
 				: faults.errors > 0,
 		      "%s", text);
-		config_free(c);
 		faults_free(&faults);
 	}
 }
@@ -165,17 +164,16 @@ static void test_prefixes(void **state)
 	(void)state;
 	for (size_t len = 0; len < sizeof(text); len++) {
 		bool whole = len == 0 || text[len] == '\x01' || text[len] == '\0';
-		struct config *c;
+		const struct config *c;
 
 		snprintf(prefix, sizeof(prefix), "%s /* here */ %.*s", user_line,
 			 (int)len, text);
 		if (strchr(prefix, '\x01') != NULL)
 			*strchr(prefix, '\x01') = '\n';
 		whole = whole || (len > 0 && text[len - 1] == '\x01');
-		c = config_parse(strdup(prefix), &faults);
+		c = load_text(prefix, &faults);
 		check((c != NULL) == whole, "%s: %s", prefix, shown(faults.text));
 		assert_int_equal(faults.errors == 0, whole);
-		config_free(c);
 		faults_free(&faults);
 	}
 }
@@ -202,7 +200,7 @@ static void test_globals(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct faults faults;
-		struct config *c = load(rows[i].text, &faults);
+		const struct config *c = load(rows[i].text, &faults);
 
 		check(c != NULL, "%s: %s", rows[i].text, shown(faults.text));
 		assert_int_equal(c->log_level, rows[i].level);
@@ -211,7 +209,6 @@ static void test_globals(void **state)
 		assert_true(rows[i].pid_file == NULL ||
 			    same(c->pid_file, rows[i].pid_file));
 		assert_int_equal(c->count, 0);
-		config_free(c);
 		faults_free(&faults);
 	}
 	expect("\npid-file = udsd.pid",
@@ -234,7 +231,7 @@ static void test_defaults(void **state)
 	snprintf(before, sizeof(before), defaults, user);
 	for (int i = 0; i < 2; i++) {
 		struct faults faults;
-		struct config *c;
+		const struct config *c;
 
 		snprintf(text, sizeof(text), "%s%s", i == 0 ? before : service,
 			 i == 0 ? service : before);
@@ -245,11 +242,10 @@ static void test_defaults(void **state)
 		assert_int_equal(c->services[0].nice, 1);
 		assert_string_equal(c->services[0].environment[0], "A=own");
 		assert_null(c->services[0].environment[1]);
-		assert_int_equal(c->services[0].rate_burst, 3);
+		assert_int_equal(c->services[0].rate.burst, 3);
 		assert_string_equal(c->services[1].name, "b");
 		assert_int_equal(c->services[1].nice, 2);
 		assert_string_equal(c->services[1].environment[1], "C=d");
-		config_free(c);
 		faults_free(&faults);
 	}
 	expect("defaults {\n nice = 99\n umask = x\n}", "3 umask: \"x\"\n2 nice: \"99\"");
@@ -261,7 +257,7 @@ static void test_defaults(void **state)
 static void test_service(void **state)
 {
 	struct faults faults;
-	struct config *c =
+	const struct config *c =
 		load("service a {\n socket = /tmp/a\n handler = { /bin/true }\n"
 		     " handler += { -v }\n}\n",
 		     &faults);
@@ -275,7 +271,6 @@ static void test_service(void **state)
 	assert_string_equal(s->handler[1], "-v");
 	assert_null(s->handler[2]);
 	assert_true(s->enabled);
-	config_free(c);
 	faults_free(&faults);
 }
 
@@ -302,7 +297,7 @@ static const struct {
 static int parse_as(bool root, const char *options, const char *error)
 {
 	struct faults faults;
-	struct config *c;
+	const struct config *c;
 	char *text;
 
 	if (!root && geteuid() == 0 &&
@@ -310,7 +305,8 @@ static int parse_as(bool root, const char *options, const char *error)
 		return 2;
 	if (asprintf(&text, "service a { socket = /tmp/a " HANDLER " %s }", options) < 0)
 		return 3;
-	c = config_parse(text, &faults);
+	c = load_text(text, &faults);
+	free(text);
 	if (error == NULL)
 		return c == NULL;
 	return c != NULL || strstr(faults.text, error) == NULL;

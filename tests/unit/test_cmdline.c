@@ -5,6 +5,7 @@
 #include "cmdline.h"
 
 #include "lib/cases.h"
+#include "lib/loads.h"
 #include "config.h"
 
 #include <limits.h>
@@ -15,17 +16,20 @@
 #define MAX 6
 
 /* The config of a command line, checked. */
-static struct config *configure(char *const *options, char *const *argv,
-				struct faults *faults)
+static const struct config *configure(char *const *options, char *const *argv,
+				      struct faults *faults)
 {
 	size_t count = 0;
+	const struct config *c;
 	char *text;
 
 	while (options[count] != NULL)
 		count++;
 	text = command_config(options, count, argv);
 	assert_non_null(text);
-	return config_parse(text, faults);
+	c = load_text(text, faults);
+	free(text);
+	return c;
 }
 
 static const struct {
@@ -49,7 +53,7 @@ static void test_command(void **state)
 	for (size_t i = 0; i < COUNT(commands); i++) {
 		char *const *argv = (char *const *)(uintptr_t)commands[i].argv;
 		struct faults faults;
-		struct config *c = configure(none, argv, &faults);
+		const struct config *c = configure(none, argv, &faults);
 		const struct service *s;
 
 		if (c == NULL && strcmp(argv[1], "/bin/[") == 0 &&
@@ -67,7 +71,6 @@ static void test_command(void **state)
 			      shown(s->handler[k - 1]));
 		assert_string_equal(c->pid_file, "");
 		assert_int_equal(s->identity.uid, geteuid());
-		config_free(c);
 		faults_free(&faults);
 	}
 }
@@ -83,13 +86,12 @@ static void test_every_byte(void **state)
 		char path[] = "/bin/true", socket[] = "/tmp/s";
 		char *argv[] = {socket, path, one, three, NULL};
 		struct faults faults;
-		struct config *c = configure(none, argv, &faults);
+		const struct config *c = configure(none, argv, &faults);
 
 		check(c != NULL, "byte %02x: %s", (unsigned)b, shown(faults.text));
 		check(same(c->services[0].handler[1], one), "byte %02x", (unsigned)b);
 		check(same(c->services[0].handler[2], three), "byte %02x", (unsigned)b);
 		assert_null(c->services[0].handler[3]);
-		config_free(c);
 		faults_free(&faults);
 	}
 }
@@ -107,7 +109,7 @@ static void test_options(void **state)
 	char *unknown[] = {nice, pass, NULL}, *empty[] = {allow, NULL},
 	     *twice[] = {nice, nice, NULL};
 	struct faults faults;
-	struct config *c = configure(good, argv, &faults);
+	const struct config *c = configure(good, argv, &faults);
 
 	(void)state;
 	check(c != NULL, "%s", shown(faults.text));
@@ -118,7 +120,6 @@ static void test_options(void **state)
 	assert_string_equal(c->services[0].environment[1], "D='e'");
 	assert_null(c->services[0].environment[2]);
 	assert_int_equal(c->services[0].access.allow.count, 1);
-	config_free(c);
 	faults_free(&faults);
 	assert_null(configure(unknown, argv, &faults));
 	assert_string_equal(faults.text, "unknown option environment-x in service\n");
@@ -138,14 +139,13 @@ static void test_user(void **state)
 	char *argv[] = {socket, handler, NULL}, *options[] = {user, NULL};
 	uid_t uid = geteuid() == 0 ? 54321 : geteuid();
 	struct faults faults;
-	struct config *c;
+	const struct config *c;
 
 	(void)state;
 	snprintf(user, sizeof(user), "user=%u", uid);
 	c = configure(options, argv, &faults);
 	check(c != NULL, "%s", shown(faults.text));
 	assert_int_equal(c->services[0].identity.uid, uid);
-	config_free(c);
 	faults_free(&faults);
 }
 

@@ -23,11 +23,13 @@ static void test_lines(void **state)
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct faults f = {0};
 
-		fault_add(&f, rows[i].file, rows[i].line, "%s", rows[i].text);
+		fault_add(&f, (struct place){rows[i].file, rows[i].line}, "%s",
+			  rows[i].text);
 		check(same(f.text, rows[i].expected), "%s", shown(f.text));
 		assert_int_equal(f.errors, 1);
 		assert_null(f.warnings);
-		fault_warn(&f, rows[i].file, rows[i].line, "%s", rows[i].text);
+		fault_warn(&f, (struct place){rows[i].file, rows[i].line}, "%s",
+			   rows[i].text);
 		check(same(f.warnings, rows[i].expected), "%s", shown(f.warnings));
 		assert_int_equal(f.errors, 1);
 		faults_free(&f);
@@ -39,13 +41,13 @@ static void test_repeated(void **state)
 	struct faults f = {0};
 
 	(void)state;
-	fault_add(&f, "f", 1, "ab");
-	fault_add(&f, "f", 1, "b");
-	fault_add(&f, NULL, 0, "f:1: a");
-	fault_add(&f, "f", 1, "ab");
-	fault_add(&f, NULL, 0, "b"); /* ends a line that is there */
-	fault_add(&f, "f", 11, "ab");
-	fault_add(&f, "f", 1, "%c", 'b');
+	fault_add(&f, (struct place){"f", 1}, "ab");
+	fault_add(&f, (struct place){"f", 1}, "b");
+	fault_add(&f, (struct place){NULL, 0}, "f:1: a");
+	fault_add(&f, (struct place){"f", 1}, "ab");
+	fault_add(&f, (struct place){NULL, 0}, "b"); /* ends a line that is there */
+	fault_add(&f, (struct place){"f", 11}, "ab");
+	fault_add(&f, (struct place){"f", 1}, "%c", 'b');
 	assert_string_equal(f.text, "f:1: ab\nf:1: b\nf:1: a\nb\nf:11: ab\n");
 	assert_int_equal(f.errors, 7);
 	faults_free(&f);
@@ -57,8 +59,8 @@ static void test_freed(void **state)
 
 	(void)state;
 	faults_free(&f);
-	fault_add(&f, "f", 1, "a");
-	fault_warn(&f, "f", 1, "b");
+	fault_add(&f, (struct place){"f", 1}, "a");
+	fault_warn(&f, (struct place){"f", 1}, "b");
 	faults_free(&f);
 	assert_int_equal(f.errors, 0);
 	assert_null(f.text);

@@ -31,9 +31,10 @@ struct start {
 	const char *path, *script; /* of a shell; NULL: no argument */
 	enum stderr_kind stderr_kind;
 	const char *stderr_path; /* in the scratch directory */
-	struct limit_setting limit;
-	const char *output;    /* on the connection; NULL: the start fails */
-	const char *operation; /* what failed */
+	int resource;
+	struct limit_setting limit; /* of that resource */
+	const char *output;         /* on the connection; NULL: the start fails */
+	const char *operation;      /* what failed */
 	int error;
 };
 
@@ -63,14 +64,13 @@ static void try_start(const struct start *start)
 {
 	char *argv[] = {writable(start->path), start->script ? writable("-c") : NULL,
 			start->script ? writable(start->script) : NULL, NULL};
-	const struct service service = {
-		SERVICE, .handler = argv, .limits = {start->limit},
-		.stderr_kind = start->stderr_kind,
-		.stderr_path =
+	struct service service = {
+		SERVICE, .handler = argv, .stderr_target.kind = start->stderr_kind,
+		.stderr_target.path =
 			start->stderr_path ? scratch_path(start->stderr_path) : NULL};
 	const struct peer peer = {1, 2, 3, 0, groups};
 	const struct sockaddr_un from = {.sun_family = AF_UNIX};
-	struct spawn *h = spawn_new(&service);
+	struct spawn *h;
 	const struct environment_call call = {
 		.peer = &peer, .rule = "any", .from = &from};
 	_Atomic int32_t pid = 0;
@@ -78,6 +78,8 @@ static void try_start(const struct start *start)
 	char text[256] = "";
 	int fd[2], status;
 
+	service.limits[start->resource] = start->limit;
+	h = spawn_new(&service);
 	assert_non_null(h);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);
 	spawn_prepare(h, fd[0], &call);
@@ -99,37 +101,40 @@ static void try_start(const struct start *start)
 }
 
 static const struct start starts[] = {
-	{"/bin/sh", "echo $UDSD_RULE $0", 0, NULL, {0}, "any /bin/sh\n", NULL, 0},
+	{"/bin/sh", "echo $UDSD_RULE $0", 0, NULL, 0, {0}, "any /bin/sh\n", NULL, 0},
 	{"/bin/sh",
 	 "echo out; echo err >&2",
 	 STDERR_CLIENT,
 	 NULL,
+	 0,
 	 {0},
 	 "out\nerr\n",
 	 NULL,
 	 0},
-	{"/bin/sh", "echo err >&2", STDERR_FILE, "err", {0}, "", NULL, 0},
-	{"/bin/sh", "echo more >&2", STDERR_FILE, "err", {0}, "", NULL, 0},
+	{"/bin/sh", "echo err >&2", STDERR_FILE, "err", 0, {0}, "", NULL, 0},
+	{"/bin/sh", "echo more >&2", STDERR_FILE, "err", 0, {0}, "", NULL, 0},
 	{"/bin/sh",
 	 "echo lost >&2",
 	 STDERR_FILE,
 	 "none/err",
+	 0,
 	 {0},
 	 NULL,
 	 "stderr",
 	 ENOENT},
-	{"/bin/sh", "ulimit -t", 0, NULL, {RLIMIT_CPU, "limit-cpu", 77}, "77\n", NULL, 0},
+	{"/bin/sh", "ulimit -t", 0, NULL, RLIMIT_CPU, {"limit-cpu", 77}, "77\n", NULL, 0},
 	{"/bin/true",
 	 NULL,
 	 0,
 	 NULL,
-	 {RLIMIT_NOFILE, "limit-nofile", (rlim_t)1 << 60},
+	 RLIMIT_NOFILE,
+	 {"limit-nofile", (rlim_t)1 << 60},
 	 NULL,
 	 "limit-nofile",
 	 EPERM},
-	{"/no/such", NULL, 0, NULL, {0}, NULL, "execute", ENOENT},
-	{"/etc/passwd", NULL, 0, NULL, {0}, NULL, "execute", EACCES},
-	{"/", NULL, 0, NULL, {0}, NULL, "execute", EACCES},
+	{"/no/such", NULL, 0, NULL, 0, {0}, NULL, "execute", ENOENT},
+	{"/etc/passwd", NULL, 0, NULL, 0, {0}, NULL, "execute", EACCES},
+	{"/", NULL, 0, NULL, 0, {0}, NULL, "execute", EACCES},
 };
 
 static int set_true(void *arg)

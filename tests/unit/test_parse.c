@@ -4,6 +4,7 @@
 #include "parse.h"
 
 #include "lib/cases.h"
+#include "lib/loads.h"
 #include "config.h"
 #include "lib/expected_faults.h"
 #include "lib/scratch.h"
@@ -18,12 +19,11 @@ static const char *user(void)
 static void expect(const char *path, const char *expected)
 {
 	struct faults faults;
-	struct config *c = config_load(path, &faults);
+	const struct config *c = load_file(path, &faults);
 
 	check((c != NULL) == (*expected == '\0'), "%s: %s", path, shown(faults.text));
 	check(same_faults(faults.text, path, expected), "%s: %s", path,
 	      shown(faults.text));
-	config_free(c);
 	faults_free(&faults);
 }
 
@@ -57,8 +57,8 @@ static char *write_large(size_t size)
 static void test_size(void **state)
 {
 	(void)state;
-	expect(write_large(SOURCE_MAX), "");
-	expect(write_large(SOURCE_MAX + 1), "0 larger than 1 MiB");
+	expect(write_large(PARSE_MAX), "");
+	expect(write_large(PARSE_MAX + 1), "0 larger than 1 MiB");
 }
 
 /* Only root minds who could have written a file. */
@@ -118,7 +118,7 @@ static void test_include(void **state)
 	static const char *const names[] = {"own", "a",
 					    "b"}; /* in the order of the files */
 	struct faults faults;
-	struct config *c;
+	const struct config *c;
 
 	(void)state;
 	assert_int_equal(mkdir(scratch_path("d"), 0755), 0);
@@ -127,14 +127,13 @@ static void test_include(void **state)
 	scratch_write("d/1.conf",
 		      "service a { socket = /tmp/a handler = { /bin/true } nice = 4 }");
 	scratch_write("d/1.conf~", "oops");
-	c = config_load(write_including("d/*.conf"), &faults);
+	c = load_file(write_including("d/*.conf"), &faults);
 	check(c != NULL, "%s", shown(faults.text));
 	assert_int_equal(c->count, COUNT(names));
 	for (size_t i = 0; i < COUNT(names); i++) {
 		assert_string_equal(c->services[i].name, names[i]);
 		assert_int_equal(c->services[i].nice, i == 1 ? 4 : 3);
 	}
-	config_free(c);
 	faults_free(&faults);
 }
 
@@ -158,14 +157,13 @@ static void test_include_faults(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct faults faults;
-		struct config *c;
+		const struct config *c;
 
 		scratch_write("included", rows[i].text);
-		c = config_load(write_including("included"), &faults);
+		c = load_file(write_including("included"), &faults);
 		check((c != NULL) == (*rows[i].faults == '\0'), "%s", rows[i].text);
 		check(same_faults(faults.text, scratch_path("included"), rows[i].faults),
 		      "%s: %s", rows[i].text, shown(faults.text));
-		config_free(c);
 		faults_free(&faults);
 	}
 }
@@ -182,7 +180,7 @@ static void test_include_all(void **state)
 	scratch_write("e/2",
 		      "service b { nice = 98 socket = /tmp/s handler = { /bin/true } }");
 	assert_int_equal(symlink("loop", scratch_path("loop")), 0);
-	assert_null(config_load(write_including("e/*"), &faults));
+	assert_null(load_file(write_including("e/*"), &faults));
 	assert_non_null(strstr(faults.text, "e/1:1: nice: \"99\""));
 	assert_non_null(strstr(faults.text, "e/2:1: nice: \"98\""));
 	assert_non_null(strstr(faults.text, "socket /tmp/s"));

@@ -9,30 +9,35 @@
 #include <stdlib.h>
 
 /* Sections `one` and `many`, each with `a`, `b` and `list`; so has the top, and `t`. */
-static bool known(const char *section, const char *option)
+static const struct syntax inner[] = {
+	{.name = "a"},
+	{.name = "b"},
+	{.name = "list", .list = true},
+	{0},
+};
+static const struct syntax syntax[] = {
+	{.name = "a"},
+	{.name = "b"},
+	{.name = "t"},
+	{.name = "list", .list = true},
+	{.name = "one", .section = inner},
+	{.name = "many", .titled = true, .section = inner},
+	{0},
+};
+
+static struct arena arena;
+
+static int set_up(void **state)
 {
-	if (strcmp(section, "") != 0 && strcmp(section, "one") != 0 &&
-	    strcmp(section, "many") != 0)
-		return false;
-	if (option == NULL)
-		return *section != '\0';
-	return strcmp(option, "a") == 0 || strcmp(option, "b") == 0 ||
-	       strcmp(option, "list") == 0 ||
-	       (*section == '\0' && strcmp(option, "t") == 0);
+	(void)state;
+	return arena_open(&arena);
 }
 
-/* Scans a copy of the first `len` bytes. What is left of it is to be freed. */
-static char *scan_copy(struct scan *scan, const char *text, size_t len,
-		       struct faults *faults, int *rc)
+/* Scans a copy of the first `len` bytes, which is the text of what is returned. */
+static struct section *scan_copy(const char *text, size_t len, struct faults *faults)
 {
-	char *copy = malloc(len + 1);
-
-	assert_non_null(copy);
-	memcpy(copy, text, len);
-	copy[len] = '\0';
 	*faults = (struct faults){0};
-	*rc = scan_text(scan, "f", copy, len, known, faults);
-	return copy;
+	return scan_text(&arena, "f", arena_copy(&arena, text, len), len, syntax, faults);
 }
 
 static const struct {
@@ -71,8 +76,11 @@ static const struct {
 	{"many x { a = 1 b = 2 } many 'y' { a = 1 } many \"z\" {}", 0, ""},
 	{"many x { a = 1 } many x { a = 2 }", 0, "1 many x is there already, on line 1"},
 	{"one {} one {}", 0, "1 one"},
-	{"one { a = 1 }\na = 2\none2 { a = 3 }", 0,
-	 "3 unknown section one2\n3 unknown option a"},
+	{"many {\n}", 0, "1 many: its name is missing"},
+	{"one x {}", 0, "1 one: this section has no name"},
+	{"a = { 1 }", 0, "1 a: one value is wanted"},
+	{"a {}", 0, "1 unknown section a"},
+	{"one { a = 1 }\na = 2\none2 { a = 3 }", 0, "3 unknown section one2"},
 	{"many x {\n\tt = 1\n}", 0, "2 unknown option t in many"},
 	{"many x {\na = 1\n\na = 2\n}", 0, "4 a is there already, on line 2"},
 	{"many x {\na = 1\n", -1, "1 section does not end"},
@@ -117,7 +125,7 @@ static const struct {
 	{"a = /dev/*", -1, "1 quote this word"},
 	{"a = /dev/null b = 'x//y' t = \"/*\"", 0, ""},
 	{"zz = 1\nyy { xx = 2\n}\nmany x { ww = 3 }\na = 1\na = 2", 0,
-	 "1 option zz\n2 section yy\n2 option xx in yy\n4 option ww in many\n6 a is there already"},
+	 "1 option zz\n2 section yy\n4 option ww in many\n6 a is there already"},
 };
 
 static void test_forms(void **state)
@@ -125,23 +133,20 @@ static void test_forms(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(forms); i++) {
 		struct faults faults;
-		struct scan scan;
-		int rc;
-		char *copy = scan_copy(&scan, forms[i].text, strlen(forms[i].text),
-				       &faults, &rc);
+		bool whole =
+			scan_copy(forms[i].text, strlen(forms[i].text), &faults) != NULL;
 
-		check(rc == forms[i].rc, "%s: %d, %s", forms[i].text, rc,
+		check(whole == (forms[i].rc == 0), "%s: %d, %s", forms[i].text, whole,
 		      shown(faults.text));
 		check(same_faults(faults.text, "f", forms[i].faults), "%s: %s",
 		      forms[i].text, shown(faults.text));
-		assert_true(rc == 0 || faults.errors > 0);
-		scan_free(&scan);
+		assert_true(whole || faults.errors > 0);
 		faults_free(&faults);
-		free(copy);
 	}
 }
 
-/* What libconfuse gets to see: unknown statements are gone, lines are where they were. */
+/* What libconfuse gets to see, section by section: unknown statements are gone, lines are where they
+ * were. */
 static void test_blanks(void **state)
 {
 	static const struct {
@@ -151,32 +156,34 @@ static void test_blanks(void **state)
 		{"zz = 1", ""},
 		{"zz = 'x\ny' a = 1", "\na=1"},
 		{"a = 1\nzz = {\n1,\n2 }\nb = 2", "a=1\n\n\n\nb=2"},
+		{"a = { 1,\n2 } b = 2", "\nb=2"},
 		{"zz { a = 1\n} a = 2", "\na=2"},
-		{"many x { zz = 1\na = 2\n}", "manyx{\na=2\n}"},
+		{"many x { zz = 1\na = 2\n}", "\n\n|\na=2\n"},
 		{"many x { a = 1 }\nmany x { a =\n2 }\nmany y { a = 3 }",
-		 "manyx{a=1}\n\n\nmanyy{a=3}"},
+		 "\n\n\n|a=1|a=3"},
 		{"a = 1\na = 2", "a=1\n"},
-		{"one { a = 1 } zz = 2 a = 3", "one{a=1}a=3"},
+		{"one { a = 1 } zz = 2 a = 3", "a=3|a=1"},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		size_t len = strlen(rows[i].text), to = 0;
+		char left[100] = "";
+		size_t to = 0;
 		struct faults faults;
-		struct scan scan;
-		int rc;
-		char *copy = scan_copy(&scan, rows[i].text, len, &faults, &rc);
+		struct section *top =
+			scan_copy(rows[i].text, strlen(rows[i].text), &faults);
 
-		assert_int_equal(rc, 0);
-		assert_int_equal(strlen(copy), len);
-		for (size_t k = 0; k < len; k++)
-			if (copy[k] != ' ')
-				copy[to++] = copy[k];
-		copy[to] = '\0';
-		check(same(copy, rows[i].left), "%s: %s", rows[i].text, copy);
-		scan_free(&scan);
+		assert_non_null(top);
+		assert_int_equal(strlen(top->text), strlen(rows[i].text));
+		for (struct section *s = top; s != NULL; s = s->next) {
+			if (s != top)
+				left[to++] = '|';
+			for (const char *c = s->text; *c != '\0'; c++)
+				if (*c != ' ')
+					left[to++] = *c;
+		}
+		check(same(left, rows[i].left), "%s: %s", rows[i].text, left);
 		faults_free(&faults);
-		free(copy);
 	}
 }
 
@@ -215,15 +222,12 @@ static void test_prefixes(void **state)
 		for (size_t k = 0; k < strlen(pieces[i].text); k++, len++) {
 			bool whole = k == 0 || pieces[i].open;
 			struct faults faults;
-			struct scan scan;
-			int rc;
+			bool good = scan_copy(text, len, &faults) != NULL;
 
-			free(scan_copy(&scan, text, len, &faults, &rc));
 			/* a comment's first slash is a word as yet */
 			whole = whole && !(k == 1 && pieces[i].text[0] == '/');
-			check(rc == (whole ? 0 : -1), "%.*s: %d", (int)len, text, rc);
+			check(good == whole, "%.*s: %d", (int)len, text, good);
 			check((faults.errors == 0) == whole, "%.*s", (int)len, text);
-			scan_free(&scan);
 			faults_free(&faults);
 		}
 	}
@@ -233,14 +237,10 @@ static void test_byte_0(void **state)
 {
 	static const char text[] = "a = 1\n# \0\n";
 	struct faults faults;
-	struct scan scan;
-	int rc;
 
 	(void)state;
-	free(scan_copy(&scan, text, sizeof(text) - 1, &faults, &rc));
-	assert_int_equal(rc, -1);
+	assert_null(scan_copy(text, sizeof(text) - 1, &faults));
 	assert_true(same_faults(faults.text, "f", "1 byte 0"));
-	scan_free(&scan);
 	faults_free(&faults);
 }
 
@@ -252,56 +252,56 @@ static void test_every_byte(void **state)
 		char text[] = {'a', '=', '1', ' ', (char)c};
 		bool whole = strchr(" \t\r\n#", c) != NULL;
 		struct faults faults;
-		struct scan scan;
-		int rc;
+		bool good = scan_copy(text, sizeof(text), &faults) != NULL;
 
-		free(scan_copy(&scan, text, sizeof(text), &faults, &rc));
-		check(rc == (whole ? 0 : -1), "byte %02x: %s", (unsigned)c,
-		      shown(faults.text));
+		check(good == whole, "byte %02x: %s", (unsigned)c, shown(faults.text));
 		assert_int_equal(faults.errors, whole ? 0 : 1);
-		scan_free(&scan);
 		faults_free(&faults);
 	}
 }
 
-static void test_marks(void **state)
+static void test_places(void **state)
 {
 	static const char text[] =
 		"a = 1\n\none {\n a = 1\n}\nlist = 1\nmany x {\n list = 1\n"
 		" b = 2\n}\nmany y { }\nt = 1\nb = 1\n";
 	static const struct {
-		const char *section, *title, *option;
+		const char *section, *title;
+		unsigned begins;
+		const char *option;
 		unsigned line; /* 0: not there */
 	} rows[] = {
-		{"", NULL, "a", 1},    {"", NULL, "list", 6},    {"", NULL, "t", 12},
-		{"", NULL, "b", 13},   {"", NULL, "c", 0},       {"one", "", "a", 4},
-		{"one", "", "b", 0},   {"one", "", "list", 0},   {"many", "x", "list", 8},
-		{"many", "x", "b", 9}, {"many", "x", "a", 0},    {"many", "y", "b", 0},
-		{"many", "y", "t", 0}, {"many", "y", "list", 0},
+		{"", "", 0, "a", 1},         {"", "", 0, "list", 6},
+		{"", "", 0, "t", 12},        {"", "", 0, "b", 13},
+		{"", "", 0, "c", 0},         {"one", "", 3, "a", 4},
+		{"one", "", 3, "b", 0},      {"one", "", 3, "list", 0},
+		{"many", "x", 7, "list", 8}, {"many", "x", 7, "b", 9},
+		{"many", "x", 7, "a", 0},    {"many", "y", 11, "b", 0},
+		{"many", "y", 11, "t", 0},   {"many", "y", 11, "list", 0},
 	};
 	struct faults faults;
-	struct scan scan;
-	int rc;
+	struct section *top = scan_copy(text, sizeof(text) - 1, &faults);
 
 	(void)state;
-	free(scan_copy(&scan, text, sizeof(text) - 1, &faults, &rc));
-	assert_int_equal(rc, 0);
+	assert_non_null(top);
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		size_t at = rows[i].title != NULL
-				    ? scan_section(&scan, rows[i].section, rows[i].title)
-				    : SIZE_MAX;
-		unsigned line = scan_line(&scan, at, rows[i].option);
+		const struct section *s = top;
+		const struct statement *o;
+		unsigned line;
 
-		assert_true(rows[i].title == NULL || at != SIZE_MAX);
-		check(line == rows[i].line, "%s %s %s: %u", rows[i].section,
-		      shown(rows[i].title), rows[i].option, line);
+		while (strcmp(s->name, rows[i].section) != 0 ||
+		       strcmp(s->title, rows[i].title) != 0) {
+			s = s->next;
+			assert_non_null(s);
+		}
+		assert_string_equal(s->at.file, "f");
+		assert_int_equal(s->at.line, rows[i].begins);
+		o = section_find(s, rows[i].option);
+		line = o != NULL ? o->at.line : 0;
+		check(line == rows[i].line, "%s %s %s: %u", s->name, s->title,
+		      rows[i].option, line);
 	}
-	assert_true(scan_section(&scan, "many", "z") == SIZE_MAX);
-	assert_true(scan_section(&scan, "many", "") == SIZE_MAX);
-	assert_true(scan_section(&scan, "one", "x") == SIZE_MAX);
-	assert_int_equal(scan.marks[scan_section(&scan, "many", "y")].line, 11);
-	scan_free(&scan);
-	assert_true(scan_section(&scan, "many", "x") == SIZE_MAX);
+	assert_null(section_find(NULL, "a"));
 }
 
 int main(void)
@@ -309,8 +309,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_forms),      cmocka_unit_test(test_blanks),
 		cmocka_unit_test(test_prefixes),   cmocka_unit_test(test_byte_0),
-		cmocka_unit_test(test_every_byte), cmocka_unit_test(test_marks),
+		cmocka_unit_test(test_every_byte), cmocka_unit_test(test_places),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, set_up, NULL);
 }
