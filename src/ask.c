@@ -239,8 +239,8 @@ struct records records_of(char *text)
 	return rs;
 }
 
-const struct record *records_next(const struct records *rs, const struct record *r,
-				  const char *verb)
+const struct record *record_next(const struct records *rs, const struct record *r,
+				 const char *verb)
 {
 	size_t i = r != NULL ? (size_t)(r - rs->list) + 1 : 0;
 

@@ -52,8 +52,8 @@ struct answer ask_records(const char *socket, int seconds, const char *const *wo
 struct records records_of(char *text);
 
 /* The next record behind `record` (NULL: the first) that begins with this word (NULL: any). */
-const struct record *records_next(const struct records *records,
-				  const struct record *record, const char *verb);
+const struct record *record_next(const struct records *records,
+				 const struct record *record, const char *verb);
 
 /* The value of a key, "" if there is none; as a number. */
 const char *record_get(const struct record *record, const char *key);

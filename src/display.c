@@ -118,7 +118,7 @@ static void display_table(const struct records *rs, const char *verb,
 
 	for (size_t i = 0; i < count; i++)
 		width[i] = (int)strlen(columns[i].title);
-	while ((r = records_next(rs, r, verb)) != NULL)
+	while ((r = record_next(rs, r, verb)) != NULL)
 		for (size_t i = 0; i < count; i++) {
 			int len = (int)strlen(columns[i].cell(r, columns[i].key));
 
@@ -126,7 +126,7 @@ static void display_table(const struct records *rs, const char *verb,
 		}
 	for (size_t i = 0; i < count; i++)
 		display_cell(&columns[i], width[i], i == count - 1, columns[i].title);
-	while ((r = records_next(rs, r, verb)) != NULL)
+	while ((r = record_next(rs, r, verb)) != NULL)
 		for (size_t i = 0; i < count; i++)
 			display_cell(&columns[i], width[i], i == count - 1,
 				     columns[i].cell(r, columns[i].key));
@@ -189,7 +189,7 @@ static void detail_service(const struct record *r)
 
 void display_detail(const struct records *rs)
 {
-	for (const struct record *r = NULL; (r = records_next(rs, r, NULL)) != NULL;) {
+	for (const struct record *r = NULL; (r = record_next(rs, r, NULL)) != NULL;) {
 		if (strcmp(r->verb, RECORD_STATUS) == 0)
 			detail_service(r);
 		else if (strcmp(r->verb, RECORD_EXITS) == 0)

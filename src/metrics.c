@@ -54,7 +54,7 @@ static void metrics_family(const struct records *rs, const char *name, const cha
 			   const char *verb, const char *key, const char *label)
 {
 	metrics_head(name, help);
-	for (const struct record *r = NULL; (r = records_next(rs, r, verb)) != NULL;) {
+	for (const struct record *r = NULL; (r = record_next(rs, r, verb)) != NULL;) {
 		const char *value = key != NULL ? record_get(r, key) : "1";
 
 		if (*value != '\0')
@@ -69,7 +69,7 @@ static void metrics_enabled(const struct records *rs)
 	static const char name[] = "udsd_service_enabled";
 
 	metrics_head(name, "Whether the service accepts connections.");
-	for (const struct record *r = NULL; (r = records_next(rs, r, RECORD_STATUS));) {
+	for (const struct record *r = NULL; (r = record_next(rs, r, RECORD_STATUS));) {
 		const char *state = record_get(r, KEY_STATE);
 		bool off = strcmp(state, STATE_DISABLED) == 0 ||
 			   strcmp(state, STATE_DRAINING) == 0;
@@ -84,7 +84,7 @@ static void metrics_rejected(const struct records *rs)
 	const size_t len = strlen(REJECT_KEY);
 
 	metrics_head(name, "Clients that were rejected.");
-	for (const struct record *r = NULL; (r = records_next(rs, r, NULL)) != NULL;)
+	for (const struct record *r = NULL; (r = record_next(rs, r, NULL)) != NULL;)
 		for (size_t k = 0; k < r->count; k++)
 			if (strncmp(r->keys[k], REJECT_KEY, len) == 0)
 				metrics_sample(name, r, "reason", r->keys[k] + len,

@@ -42,7 +42,7 @@ static const struct record *top_before(const struct records *rs, const struct re
 {
 	const struct record *old = NULL;
 
-	while ((old = records_next(rs, old, r->verb)) != NULL)
+	while ((old = record_next(rs, old, r->verb)) != NULL)
 		if (strcmp(record_get(old, KEY_SERVICE), record_get(r, KEY_SERVICE)) == 0)
 			return old;
 	return r;
@@ -88,7 +88,7 @@ static void top_draw(const struct records *rs, const struct records *old)
 	top_draw_head(udsd, size.ws_col);
 	/* beside the two rows above, one stays empty */
 	for (int row = 3; row < size.ws_row; row++) {
-		r = records_next(rs, r, RECORD_STATUS);
+		r = record_next(rs, r, RECORD_STATUS);
 		if (r == NULL)
 			break;
 		top_draw_row(r, top_before(old, r), seconds > 0 ? seconds : 1,

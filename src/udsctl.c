@@ -139,7 +139,7 @@ static bool udsctl_is_draining(const struct call *call, struct answer *a, double
 	bool draining = false;
 
 	*a = ask_records(call->socket, ANSWER_SECONDS, words, &rs);
-	r = records_next(&rs, NULL, RECORD_STATUS);
+	r = record_next(&rs, NULL, RECORD_STATUS);
 	if (r != NULL) {
 		const char *state = record_get(r, KEY_STATE);
 
