@@ -45,10 +45,10 @@ static int ask_connect(const char *path, int seconds)
 	return -1;
 }
 
-/* An answer may be shown on a terminal: escapes what is no text, whoever wrote it. */
+/* An answer may be shown on a terminal: escapes what is no text. */
 static char *ask_clean(const char *text)
 {
-	char *clean = malloc(4 * strlen(text) + 1), *to = clean;
+	char *clean = calloc(4, strlen(text) + 1), *to = clean;
 
 	while (clean != NULL && *text != '\0') {
 		size_t len = strcspn(text, "\n");
@@ -58,8 +58,6 @@ static char *ask_clean(const char *text)
 		if (*text == '\n')
 			*to++ = *text++;
 	}
-	if (clean != NULL)
-		*to = '\0';
 	return clean;
 }
 

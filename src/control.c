@@ -69,7 +69,7 @@ void control_reloaded(struct supervisor *sup, const char *verdict, const char *t
 
 /* ---- Clients ------------------------------------------------------------------------------- */
 
-/* Whether the peer may ask; else it is told so, and closed. */
+/* Whether the peer may ask; else it gets an error and is closed. */
 static bool control_admit(const struct unit *u, int fd, struct peer *peer)
 {
 	const char *denied;

@@ -29,7 +29,7 @@
  ROW(stderr_dropped, "stderr-dropped", num, "udsd_stderr_dropped_total",  \
      "Lines of handlers' standard error above the limit.")
 
-/* The reason; its name in the log, and behind `rejected-` in records; who is counted. At most
+/* The reason; its name in the log, and behind `rejected-` in records; what is counted. At most
  * REJECT_ROOM. */
 #define REJECT_ROWS(ROW)                                                               \
  ROW(REJECT_RULE, "rule", "Clients rejected by deny, or by no rule in allow.")         \

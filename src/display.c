@@ -61,7 +61,7 @@ static const char *cell_user(const struct record *r, const char *key)
 	return pw != NULL ? pw->pw_name : uid;
 }
 
-/* With `wait` only the handler could tell. */
+/* With `wait` only the handler knows. */
 static const char *cell_count(const struct record *r, const char *key)
 {
 	return display_is_true(r, KEY_WAIT) ? "-" : record_get(r, key);

@@ -69,7 +69,7 @@ struct scoreboard {
 };
 
 /* What a slot bears that this worker has taken: one word, so that compare-and-swap
- * alone takes it, and its worker is known when that has died. */
+ * alone takes it, and its worker is known when that has exited. */
 static inline int32_t slot_reserved(pid_t worker)
 {
 	return -worker;

@@ -1,5 +1,5 @@
 /*
- * fuzz_board.c: any bytes in the scoreboard of a worker that has died. The supervisor takes over what
+ * fuzz_board.c: any bytes in the scoreboard of a worker that has exited. The supervisor takes over what
  * it says; the worker's user may have written it.
  *
  * What holds: a process that is not our child is never taken for a handler, and no line of the log

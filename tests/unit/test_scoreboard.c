@@ -32,7 +32,7 @@ static void test_new(void **state)
 	munmap(other, sizeof(*other));
 }
 
-/* It is there as long as somebody uses it. */
+/* It is there as long as it has a user. */
 static void test_users(void **state)
 {
 	struct board *board = board_new();
@@ -51,7 +51,7 @@ static void test_users(void **state)
 	assert_null(board_hold(NULL));
 }
 
-/* Nobody can cut it under a reader, nor undo that. */
+/* It cannot be cut under a reader, and its seals cannot be removed. */
 static void test_sealed(void **state)
 {
 	struct board *board = board_new();
