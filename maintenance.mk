@@ -37,9 +37,9 @@ cppcheck: build.h directories.h
 		--include=build.h -I. $(filter-out -include build.h,$(AM_CPPFLAGS)) \
 		$(addprefix $(srcdir)/,$(c_sources))
 $(tidy_runs): tidy/%: build.h directories.h
-	@clang-tidy --quiet $(abs_top_srcdir)/$* -- -std=gnu17 \
-		-include $(abs_top_builddir)/build.h $(filter-out -include build.h,$(AM_CPPFLAGS)) \
-		-I$(abs_top_builddir) -I$(abs_top_srcdir)/src $(CONFUSE_CFLAGS)
+	@clang-tidy --quiet '$(abs_top_srcdir)/$*' -- -std=gnu17 \
+		-include '$(abs_top_builddir)/build.h' $(filter-out -include build.h,$(AM_CPPFLAGS)) \
+		-I$(abs_top_builddir) '-I$(abs_top_srcdir)/src' $(CONFUSE_CFLAGS)
 
 format:
 	$(in_srcdir) clang-format -i $(c_files)

@@ -48,6 +48,7 @@ class Case(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        os.umask(0o022) # other users are to get at what tests make, whoever runs them
 
     def setUp(self):
         self.dir = tempfile.mkdtemp(prefix="udsd-", dir="/tmp")

@@ -17,6 +17,7 @@ static char scratch[] = "/tmp/udsd-unit-XXXXXX";
 static inline int scratch_open(void **state)
 {
 	(void)state;
+	umask(022); /* modes are as the tests say */
 	return mkdtemp(scratch) != NULL && chmod(scratch, 0755) == 0 ? 0 : -1;
 }
 
