@@ -56,7 +56,7 @@ static uint32_t fill_slot(struct worker *w, const char *rule)
 	if (slot == 0)
 		return 0;
 	record = connections_slot(&w->connections, slot);
-	record->conn = ++w->counters->numbers;
+	record->id = ++w->counters->numbers;
 	record->started = w->now;
 	record->uid = w->peer.uid;
 	record->gid = w->peer.gid;

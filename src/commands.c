@@ -31,7 +31,7 @@ struct request {
 	struct client *client;
 	const char *service; /* NULL: not said */
 	struct unit *unit;   /* its unit */
-	const char *conn;    /* NULL: not said */
+	const char *id;      /* NULL: not said */
 	int64_t now;
 };
 
@@ -43,8 +43,8 @@ static void commands_log(const struct request *r)
 	log_str(&line, "request", r->command->name);
 	if (r->service != NULL)
 		log_str(&line, KEY_SERVICE, r->service);
-	if (r->conn != NULL)
-		log_str(&line, KEY_CONN, r->conn);
+	if (r->id != NULL)
+		log_str(&line, KEY_CONN, r->id);
 	control_log_peer(&line, &r->client->peer);
 	log_end(&line);
 }
@@ -68,16 +68,16 @@ static bool commands_end(const struct request *r, const struct live *live)
 	for (struct unit *u = r->sup->units; u != NULL; u = u->next)
 		if (u->worker != 0 && u->worker == live->slot->owner && !u->inetd &&
 		    u->board == live->unit->board)
-			return unit_end(u, live->slot->conn);
+			return unit_end(u, live->slot->id);
 	return orphan_end(live->slot, live->pid, r->now);
 }
 
-static bool commands_find_and_end(const struct request *r, uint64_t conn)
+static bool commands_find_and_end(const struct request *r, uint64_t id)
 {
 	struct live at = {0};
 
 	while (status_next_live(r->sup, r->service, &at))
-		if (at.slot->conn == conn && commands_end(r, &at))
+		if (at.slot->id == id && commands_end(r, &at))
 			return true;
 	return false;
 }
@@ -85,11 +85,11 @@ static bool commands_find_and_end(const struct request *r, uint64_t conn)
 static void commands_kill(const struct request *r)
 {
 	char *end;
-	uint64_t conn = strtoull(r->conn, &end, 10);
+	uint64_t id = strtoull(r->id, &end, 10);
 
-	if (*end != '\0' || *r->conn < '0' || *r->conn > '9') {
+	if (*end != '\0' || *r->id < '0' || *r->id > '9') {
 		control_error(r->client, "the number of a connection is wanted");
-	} else if (commands_find_and_end(r, conn)) {
+	} else if (commands_find_and_end(r, id)) {
 		commands_log(r);
 		control_answer(r->client, ANSWER_OK);
 	} else {
@@ -176,7 +176,7 @@ void commands_run(struct supervisor *sup, struct client *c, int64_t now)
 		n++;
 	r.command = commands_find(word[0]);
 	r.service = word[1];
-	r.conn = n > 2 ? word[2] : NULL;
+	r.id = n > 2 ? word[2] : NULL;
 	if (r.service != NULL)
 		r.unit = status_find(sup, r.service);
 	if (sup->stopping)

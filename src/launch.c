@@ -48,7 +48,7 @@ static void log_open_line(const struct worker *w, const struct slot *record)
 
 	log_begin(&line, LOG_INFO, "open");
 	log_str(&line, "service", w->service->name);
-	log_num(&line, "conn", (int64_t)record->conn);
+	log_num(&line, "conn", (int64_t)record->id);
 	log_num(&line, "pid", atomic_load(&record->pid));
 	log_num(&line, "peer-uid", record->uid);
 	log_num(&line, "peer-gid", record->gid);
@@ -103,7 +103,7 @@ static void launch_fail(struct worker *w, struct launch *launch, struct failure 
 	if (!busy) {
 		w->counters->failures++;
 		backoff_failed(&w->backoff, w->service->handler[0],
-			       record_of(w, launch)->conn, f, w->now);
+			       record_of(w, launch)->id, f, w->now);
 	}
 	launch_close(w, launch);
 }
@@ -204,7 +204,7 @@ void launch_begin(struct worker *w, struct launch *launch)
 	const struct environment_call call = {.peer = &w->peer,
 					      .from = &w->from,
 					      .from_len = w->from_len,
-					      .id = record->conn,
+					      .id = record->id,
 					      .rule = record->rule};
 
 	spawn_prepare(launch->spawn, launch->fd, &call);

@@ -157,7 +157,7 @@ void reaper_end(struct worker *w, uint64_t id)
 {
 	uint32_t slot = first_of(w, CONN_RUNNING);
 
-	while (slot != 0 && connections_slot(&w->connections, slot)->conn != id)
+	while (slot != 0 && connections_slot(&w->connections, slot)->id != id)
 		slot = w->connections.at[slot].after;
 	if (slot != 0)
 		end_group(w, slot, CONN_TERMINATED);

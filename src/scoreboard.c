@@ -122,7 +122,7 @@ void slot_close(struct scoreboard *scoreboard, struct slot *slot, const char *se
 	scoreboard->counters.nanoseconds += (uint64_t)(now - started);
 	log_begin(&line, LOG_INFO, "close");
 	log_str(&line, "service", service);
-	log_num(&line, "conn", (int64_t)slot->conn);
+	log_num(&line, "conn", (int64_t)slot->id);
 	log_num(&line, "pid", atomic_load(&slot->pid));
 	log_status(&line, status);
 	log_usage(&line, now - started, usage);

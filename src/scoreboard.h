@@ -33,7 +33,7 @@ struct slot {
 	/* 0: free; below 0: reserved, see slot_reserved(); else the handler */
 	_Atomic int32_t pid;
 	int32_t owner;   /* pid of the worker that opened it */
-	uint64_t conn;   /* number of the connection in its service */
+	uint64_t id;     /* number of the connection in its service */
 	int64_t started; /* CLOCK_MONOTONIC, nanoseconds */
 	uint32_t uid;    /* the peer's */
 	uint32_t gid;

@@ -226,7 +226,7 @@ static void status_write_connection(FILE *out, const char *name, const struct li
 
 	log_begin(&line, LOG_ERR, RECORD_CONNECTION);
 	log_str(&line, KEY_SERVICE, name);
-	log_num(&line, KEY_CONN, (int64_t)slot->conn);
+	log_num(&line, KEY_CONN, (int64_t)slot->id);
 	log_num(&line, KEY_PID, live->pid);
 	log_num(&line, KEY_PEER_UID, slot->uid);
 	log_num(&line, KEY_PEER_GID, slot->gid);

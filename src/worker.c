@@ -224,7 +224,7 @@ static struct stderr_writer find_writer(void *arg, pid_t pid)
 		slot = connections_find(&w->connections, getpgid(pid));
 	if (slot == 0)
 		return (struct stderr_writer){0};
-	return (struct stderr_writer){connections_slot(&w->connections, slot)->conn,
+	return (struct stderr_writer){connections_slot(&w->connections, slot)->id,
 				      w->connections.at[slot].pid};
 }
 

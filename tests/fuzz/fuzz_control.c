@@ -65,7 +65,7 @@ static void make_supervisor(void)
 	u->board = board_new();
 	must(u->board != NULL);
 	u->board->map->high = 3;
-	u->board->map->slots[1] = (struct slot){.pid = INT32_MAX, .conn = 2};
+	u->board->map->slots[1] = (struct slot){.pid = INT32_MAX, .id = 2};
 	add(&services[1]);
 	control = add(&services[2]);
 	control->listener.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);

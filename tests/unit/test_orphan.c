@@ -52,7 +52,7 @@ static struct slot *put(uint32_t i, pid_t pid, pid_t owner, int64_t started)
 	struct slot *slot = &unit.board->map->slots[i];
 
 	*slot = (struct slot){
-		.pid = pid, .owner = owner, .started = started, .conn = i + 1};
+		.pid = pid, .owner = owner, .started = started, .id = i + 1};
 	unit.board->map->high = i + 1;
 	return slot;
 }

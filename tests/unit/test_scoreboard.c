@@ -226,7 +226,7 @@ static void test_close(void **state)
 	for (size_t i = 0; i < COUNT(closes); i++) {
 		struct slot slot = {.pid = 4242,
 				    .owner = 1,
-				    .conn = 17,
+				    .id = 17,
 				    .started = clock_now() - 12345 * NSEC_PER_MSEC,
 				    .expired = closes[i].expired};
 		size_t len = strlen(closes[i].before);
@@ -278,7 +278,7 @@ static void test_close_hostile(void **state)
 	(void)state;
 	capture_open(LOG_INFO, NULL);
 	for (size_t i = 0; i < COUNT(times); i++) {
-		struct slot slot = {.pid = -77, .conn = UINT64_MAX, .started = times[i]};
+		struct slot slot = {.pid = -77, .id = UINT64_MAX, .started = times[i]};
 		const char *duration;
 
 		slot_close(board->map, &slot, "s", 0, NULL);
