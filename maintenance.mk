@@ -39,7 +39,7 @@ cppcheck: build.h directories.h
 $(tidy_runs): tidy/%: build.h directories.h
 	@clang-tidy --quiet '$(abs_top_srcdir)/$*' -- -std=gnu17 \
 		-include '$(abs_top_builddir)/build.h' $(filter-out -include build.h,$(AM_CPPFLAGS)) \
-		-I$(abs_top_builddir) '-I$(abs_top_srcdir)/src' $(CONFUSE_CFLAGS)
+		'-I$(abs_top_builddir)' '-I$(abs_top_srcdir)/src' $(CONFUSE_CFLAGS)
 
 format:
 	$(in_srcdir) clang-format -i $(c_files)
