@@ -39,7 +39,7 @@ struct access {
 	struct rule_list deny;
 };
 
-#define RULE_NONE "none" /* what let somebody in where there is no allow */
+#define RULE_NONE "none" /* what lets a client in where there is no allow */
 
 /* The kernel's overflow uid and gid (/proc/sys/kernel/overflow*), for rules that are read from now on;
  * 65534 each until it is called. */

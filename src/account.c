@@ -22,10 +22,11 @@
 #define ASK_TIMEOUT (10 * NSEC_PER_SEC)
 #define STOP_CHECK 50 /* milliseconds */
 
-/* What the child answers. */
-struct answer {
-	int error; /* errno; 0: found */
-	unsigned uid, gid;
+/* What a child answers. */
+struct account_answer {
+	int error;   /* errno; 0: found */
+	unsigned id; /* of the user or group */
+	gid_t gid;   /* the rest: of a user */
 	int ngroups;
 	gid_t groups[ACCOUNT_GROUPS];
 	char name[256];
@@ -49,7 +50,7 @@ int account_number(const char *text, unsigned *id)
 }
 
 /* A child that has become a user can be stopped by that user. */
-static bool is_stopped(pid_t pid)
+static bool account_is_stopped(pid_t pid)
 {
 	siginfo_t info = {.si_pid = 0};
 
@@ -58,7 +59,7 @@ static bool is_stopped(pid_t pid)
 }
 
 /* Reads up to `size` bytes until the end of file or the time, or until the child has been stopped. */
-static ssize_t read_answer(pid_t pid, int fd, char *answer, size_t size)
+static ssize_t account_read(pid_t pid, int fd, char *answer, size_t size)
 {
 	int64_t until = clock_now() + ASK_TIMEOUT;
 	size_t len = 0;
@@ -68,20 +69,17 @@ static ssize_t read_answer(pid_t pid, int fd, char *answer, size_t size)
 		int ready = poll(&p, 1, STOP_CHECK);
 		ssize_t n;
 
-		if (ready == 0 && clock_now() < until && !is_stopped(pid))
-			continue;
-
-		if (ready == 0)
+		if (ready == 0 && (clock_now() >= until || account_is_stopped(pid))) {
 			errno = ETIMEDOUT;
-		if (ready == 0 || (ready < 0 && errno != EINTR))
 			return -1;
-		if (ready < 0)
+		}
+		if (ready < 0 && errno != EINTR)
+			return -1;
+		if (ready <= 0)
 			continue;
 		n = read(fd, answer + len, size - len);
-		if (n < 0)
-			return -1;
-		if (n == 0)
-			break;
+		if (n <= 0)
+			return n < 0 ? -1 : (ssize_t)len;
 		len += (size_t)n;
 	}
 	return (ssize_t)len;
@@ -108,7 +106,7 @@ ssize_t account_ask(void (*ask)(int fd, const void *arg), const void *arg, void 
 	close(fd[1]);
 	len = -1;
 	if (pid > 0) {
-		len = read_answer(pid, fd[0], answer, size);
+		len = account_read(pid, fd[0], answer, size);
 		saved = errno;
 		kill(pid, SIGKILL);
 		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
@@ -119,9 +117,9 @@ ssize_t account_ask(void (*ask)(int fd, const void *arg), const void *arg, void 
 	return len;
 }
 
-static void fill_user(struct answer *a, const struct passwd *pw)
+static void account_fill(struct account_answer *a, const struct passwd *pw)
 {
-	a->uid = pw->pw_uid;
+	a->id = pw->pw_uid;
 	a->gid = pw->pw_gid;
 	a->ngroups = ACCOUNT_GROUPS;
 	if (getgrouplist(pw->pw_name, pw->pw_gid, a->groups, &a->ngroups) < 0)
@@ -132,7 +130,7 @@ static void fill_user(struct answer *a, const struct passwd *pw)
 		 *pw->pw_shell ? pw->pw_shell : "/bin/sh");
 }
 
-static void write_answer(int fd, const struct answer *a)
+static void account_write(int fd, const struct account_answer *a)
 {
 	const char *at = (const char *)a;
 	size_t left = sizeof(*a);
@@ -146,68 +144,65 @@ static void write_answer(int fd, const struct answer *a)
 
 static void ask_user(int fd, const void *arg)
 {
-	static struct answer a;
+	static struct account_answer a;
 	const char *user = arg;
 	const struct passwd *pw;
-	bool number = account_number(user, &a.uid) == 0;
+	bool number = account_number(user, &a.id) == 0;
 
 	errno = 0;
-	pw = number ? getpwuid(a.uid) : getpwnam(user);
+	pw = number ? getpwuid(a.id) : getpwnam(user);
 	if (pw != NULL) {
-		fill_user(&a, pw);
+		account_fill(&a, pw);
 	} else if (number) {
-		a.gid = a.uid;
+		a.gid = a.id;
 		a.groups[0] = a.gid;
 		a.ngroups = 1;
-		snprintf(a.name, sizeof(a.name), "%u", a.uid);
+		snprintf(a.name, sizeof(a.name), "%u", a.id);
 		snprintf(a.home, sizeof(a.home), "/");
 		snprintf(a.shell, sizeof(a.shell), "/bin/sh");
 	} else {
 		a.error = errno != 0 && errno != ESRCH ? errno : ENOENT;
 	}
-	write_answer(fd, &a);
+	account_write(fd, &a);
 }
 
 static void ask_group(int fd, const void *arg)
 {
-	static struct answer a;
+	static struct account_answer a;
 	const struct group *gr;
 
 	errno = 0;
 	gr = getgrnam(arg);
 	if (gr != NULL)
-		a.gid = gr->gr_gid;
+		a.id = gr->gr_gid;
 	else
 		a.error = errno != 0 && errno != ESRCH ? errno : ENOENT;
-	write_answer(fd, &a);
+	account_write(fd, &a);
 }
 
-/* Puts the question; the answer is to be freed. */
-static struct answer *question(void (*ask)(int fd, const void *arg), const char *name)
+/* The answer to `ask`, valid until the next one; NULL and errno. */
+static const struct account_answer *account_question(void (*ask)(int fd, const void *arg),
+						     const char *name)
 {
-	struct answer *a = malloc(sizeof(*a));
-	ssize_t len;
+	static struct account_answer a;
+	ssize_t len = account_ask(ask, name, &a, sizeof(a));
 
-	if (a == NULL)
-		return NULL;
-	len = account_ask(ask, name, a, sizeof(*a));
-	if (len == (ssize_t)sizeof(*a) && a->error == 0)
-		return a;
+	if (len == (ssize_t)sizeof(a) && a.error == 0)
+		return &a;
 	if (len >= 0)
-		errno = len == (ssize_t)sizeof(*a) ? a->error : EIO;
-	free(a);
+		errno = len == (ssize_t)sizeof(a) ? a.error : EIO;
 	return NULL;
 }
 
 static struct account *account_keep(struct arena *arena, const char *user,
-				    const struct answer *a)
+				    const struct account_answer *a)
 {
 	struct account *account = arena_take(arena, sizeof(*account));
 	size_t bytes = (size_t)a->ngroups * sizeof(gid_t);
 
 	*account = (struct account){
 		.key = arena_text(arena, user),
-		.uid = a->uid,
+		.uid = a->id,
 		.gid = a->gid,
 		.ngroups = (size_t)a->ngroups,
 		.groups = memcpy(arena_take(arena, bytes), a->groups, bytes),
@@ -222,45 +217,40 @@ const struct account *account_find(struct arena *arena, struct account **list,
 				   const char *user)
 {
 	struct account *account = *list;
-	struct answer *a;
+	const struct account_answer *a;
 
 	while (account != NULL && strcmp(account->key, user) != 0)
 		account = account->next;
 	if (account != NULL)
 		return account;
-	a = question(ask_user, user);
+	a = account_question(ask_user, user);
 	if (a == NULL)
 		return NULL;
 	account = account_keep(arena, user, a);
-	free(a);
 	account->next = *list;
 	return *list = account;
 }
 
-int account_user(const char *user, uid_t *uid)
+static int account_id(void (*ask)(int fd, const void *arg), const char *name,
+		      unsigned *id)
 {
-	struct answer *a;
+	const struct account_answer *a;
 
-	if (account_number(user, uid) == 0)
+	if (account_number(name, id) == 0)
 		return 0;
-	a = question(ask_user, user);
+	a = account_question(ask, name);
 	if (a == NULL)
 		return -1;
-	*uid = a->uid;
-	free(a);
+	*id = a->id;
 	return 0;
+}
+
+int account_user(const char *user, uid_t *uid)
+{
+	return account_id(ask_user, user, uid);
 }
 
 int account_group(const char *group, gid_t *gid)
 {
-	struct answer *a;
-
-	if (account_number(group, gid) == 0)
-		return 0;
-	a = question(ask_group, group);
-	if (a == NULL)
-		return -1;
-	*gid = a->gid;
-	free(a);
-	return 0;
+	return account_id(ask_group, group, gid);
 }

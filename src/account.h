@@ -2,7 +2,7 @@
  * account.h: users and groups, asked of the name service.
  *
  * Every question is put in a child that then exits: a name service may hang, and it leaves hundreds
- * of KiB in whoever calls it.
+ * of KiB in the process that calls it.
  */
 #ifndef UDSD_ACCOUNT_H
 #define UDSD_ACCOUNT_H

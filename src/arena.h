@@ -3,7 +3,7 @@
  *
  * What one process has built, pointers and all, another can have at the same address: the parent
  * opens an arena and forks, the child fills it and writes it to a descriptor, and when the child has
- * ended the parent maps what was written, read-only. The two never share memory, nor does whoever is
+ * ended the parent maps what was written, read-only. The two never share memory, nor does what is
  * forked by either.
  */
 #ifndef UDSD_ARENA_H

@@ -14,18 +14,18 @@
 #include <unistd.h>
 
 /* A string of libconfuse; in single quotes only ' and \ are special. */
-static void put_string(FILE *f, const char *s, size_t len)
+static void command_put_string(FILE *f, const char *s)
 {
 	fputc('\'', f);
-	for (size_t i = 0; i < len; i++) {
-		if (s[i] == '\'' || s[i] == '\\')
+	for (; *s != '\0'; s++) {
+		if (*s == '\'' || *s == '\\')
 			fputc('\\', f);
-		fputc(s[i], f);
+		fputc(*s, f);
 	}
 	fputc('\'', f);
 }
 
-static bool is_list_option(const char *name, size_t len)
+static bool command_is_list(const char *name, size_t len)
 {
 	for (const struct option_row *row = service_options; row->name != NULL; row++)
 		if (strncmp(row->name, name, len) == 0 && row->name[len] == '\0')
@@ -33,42 +33,21 @@ static bool is_list_option(const char *name, size_t len)
 	return false;
 }
 
-/* All values of the list that options[first] is the first of. */
-static void put_list(FILE *f, char *const *options, size_t count, size_t first,
-		     size_t len)
+/* A list may be given element by element, so each is added to it. */
+static void command_put_option(FILE *f, const char *option)
 {
-	bool empty = strcmp(options[first] + len, "={}") == 0;
+	size_t len = strcspn(option, "=");
+	bool list = command_is_list(option, len);
 
-	fputs("{ ", f);
-	for (size_t i = first; i < count && !empty; i++) {
-		if (strncmp(options[i], options[first], len + 1) != 0)
-			continue;
-		if (i > first)
-			fputs(", ", f);
-		put_string(f, options[i] + len + 1, strlen(options[i] + len + 1));
-	}
-	fputs(" }\n", f);
-}
-
-static void put_option(FILE *f, char *const *options, size_t count, size_t i)
-{
-	size_t len = strcspn(options[i], "=");
-
-	if (is_list_option(options[i], len)) {
-		for (size_t k = 0; k < i; k++)
-			if (strncmp(options[k], options[i], len + 1) == 0)
-				return;
-		fprintf(f, "%.*s = ", (int)len, options[i]);
-		put_list(f, options, count, i, len);
-	} else {
-		fprintf(f, "%.*s = ", (int)len, options[i]);
-		put_string(f, options[i] + len + 1, strlen(options[i] + len + 1));
-		fputc('\n', f);
-	}
+	option += fprintf(f, "%.*s", (int)len, option) + 1;
+	fputs(list ? " += { " : " = ", f);
+	if (!list || strcmp(option, "{}") != 0)
+		command_put_string(f, option);
+	fputs(list ? " }\n" : "\n", f);
 }
 
 /* The service is named as its program, if that is a name. */
-static const char *name_of(const char *handler)
+static const char *command_name(const char *handler)
 {
 	const char *slash = strrchr(handler, '/');
 	const char *name = slash != NULL ? slash + 1 : handler;
@@ -76,7 +55,7 @@ static const char *name_of(const char *handler)
 	return value_service_name(name) == NULL ? name : "service";
 }
 
-static bool is_given(char *const *options, size_t count, const char *name)
+static bool command_has(char *const *options, size_t count, const char *name)
 {
 	for (size_t i = 0; i < count; i++)
 		if (strncmp(options[i], name, strlen(name)) == 0)
@@ -93,19 +72,19 @@ char *command_config(char *const *options, size_t count, char *const *argv)
 	if (f == NULL)
 		return NULL;
 	fprintf(f, "pid-file = ''\ncontrol-socket = ''\nservice '%s' {\nsocket = ",
-		name_of(argv[1]));
-	put_string(f, argv[0], strlen(argv[0]));
+		command_name(argv[1]));
+	command_put_string(f, argv[0]);
 	fputs("\nhandler = { ", f);
-	put_string(f, argv[1], strlen(argv[1]));
+	command_put_string(f, argv[1]);
 	for (size_t i = 2; argv[i] != NULL; i++) {
 		fputs(", ", f);
-		put_string(f, argv[i], strlen(argv[i]));
+		command_put_string(f, argv[i]);
 	}
 	fputs(" }\n", f);
-	if (geteuid() == 0 && !is_given(options, count, "user="))
-		fputs("user = '0'\n", f); /* whoever started it */
+	if (geteuid() == 0 && !command_has(options, count, "user="))
+		fputs("user = '0'\n", f); /* who started it */
 	for (size_t i = 0; i < count; i++)
-		put_option(f, options, count, i);
+		command_put_option(f, options[i]);
 	fputs("}\n", f);
 	if (fclose(f) != 0) {
 		free(text);

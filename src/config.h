@@ -74,7 +74,7 @@ struct service {
 	char *reject_message; /* NULL: none */
 	/* the handler */
 	char **handler;                /* argv */
-	const struct account *account; /* whom it runs as */
+	const struct account *account; /* of the user that it runs as */
 	struct identity identity;      /* groups: only if udsd is root */
 	char *directory;
 	mode_t umask;

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FAULTS_MAX 1000 /* nobody reads more, and a line is looked for among all */
+#define FAULTS_MAX 1000 /* more are of no use, and a line is looked for among all */
 
 /* Whether `text` has this whole line. */
 static bool has_line(const char *text, const char *line)

@@ -291,7 +291,7 @@ static bool same_stderr(const void *a, const void *b)
 	return x->kind == y->kind && same_text(x->path, y->path);
 }
 
-/* Of an account, what handlers are told; its ids are in the identity. */
+/* Of an account, what handlers get to see; its groups are in the identity. */
 static bool same_account(const void *a, const void *b)
 {
 	const struct account *x = *(const struct account *const *)a,

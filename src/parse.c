@@ -92,7 +92,7 @@ struct section *parse_text(struct arena *arena, const char *path, char *text, si
 	return good ? top : NULL;
 }
 
-/* Whether nobody but root could have written what root is about to obey. */
+/* Whether only root could have written what root is about to obey. */
 static bool parse_trusts(const struct stat *st, struct place at, struct faults *faults)
 {
 	if (!S_ISREG(st->st_mode))

@@ -22,7 +22,7 @@
 #define TRIAL_OVER "over\n" /* the last line of a trial */
 #define TRIAL_MAX 65536     /* bytes of what a child finds wrong */
 
-/* Whether somebody but root and `uid` could replace this entry of a directory, or what is in it. */
+/* Whether a user other than root and `uid` could replace this entry of a directory, or what is in it. */
 static bool is_replaceable(const struct stat *st, uid_t uid)
 {
 	if (st->st_uid != 0 && st->st_uid != uid)
@@ -33,13 +33,13 @@ static bool is_replaceable(const struct stat *st, uid_t uid)
 }
 
 /* A path that is walked entry by entry, links included. */
-struct walk {
+struct path_walk {
 	char done[PATH_MAX]; /* what was looked at, without a trailing slash */
 	char rest[PATH_MAX]; /* what was not */
 	int links;
 };
 
-static void leave(char *path)
+static void walk_up(char *path)
 {
 	char *slash = strrchr(path, '/');
 
@@ -48,7 +48,7 @@ static void leave(char *path)
 }
 
 /* Goes on with what the link at `done` says. */
-static bool follow(struct walk *w)
+static bool walk_link(struct path_walk *w)
 {
 	char target[PATH_MAX], rest[PATH_MAX];
 	ssize_t len = readlink(w->done, target, sizeof(target) - 1);
@@ -62,12 +62,12 @@ static bool follow(struct walk *w)
 	if (*target == '/')
 		*w->done = '\0';
 	else
-		leave(w->done);
+		walk_up(w->done);
 	return true;
 }
 
 /* Takes the next name off `rest` and puts it behind `done`. False at the end. */
-static bool step_into(struct walk *w)
+static bool walk_down(struct path_walk *w)
 {
 	const char *name = w->rest + strspn(w->rest, "/");
 	size_t len = strcspn(name, "/"), at = strlen(w->done);
@@ -75,7 +75,7 @@ static bool step_into(struct walk *w)
 	if (len == 0 || at + 1 + len >= sizeof(w->done))
 		return false;
 	if (len == 2 && memcmp(name, "..", 2) == 0) {
-		leave(w->done);
+		walk_up(w->done);
 	} else if (len != 1 || *name != '.') {
 		w->done[at] = '/';
 		memcpy(w->done + at + 1, name, len);
@@ -87,7 +87,7 @@ static bool step_into(struct walk *w)
 
 /* Walks to the end of a path: true if a part of it, left in w->done, could be replaced. What is not
  * there is left to the trial. */
-static bool find_replaceable(struct walk *w, uid_t uid)
+static bool walk_replaceable(struct path_walk *w, uid_t uid)
 {
 	struct stat st;
 
@@ -96,19 +96,19 @@ static bool find_replaceable(struct walk *w, uid_t uid)
 			return false;
 		if (is_replaceable(&st, uid))
 			return true;
-		if (S_ISLNK(st.st_mode) && !follow(w))
+		if (S_ISLNK(st.st_mode) && !walk_link(w))
 			return false;
-	} while (step_into(w));
+	} while (walk_down(w));
 	return false;
 }
 
-static void check_handler_owner(const struct service *s, struct faults *faults)
+static void check_owner(const struct service *s, struct faults *faults)
 {
-	struct walk w = {.links = 0};
+	struct path_walk w = {.links = 0};
 
 	if (snprintf(w.rest, sizeof(w.rest), "%s", s->handler[0]) >=
 		    (int)sizeof(w.rest) ||
-	    !find_replaceable(&w, s->identity.uid))
+	    !walk_replaceable(&w, s->identity.uid))
 		return;
 	fault_add(faults, service_place(s, "handler"),
 		  "handler %s: %s could be replaced by a user other than root and %s: "
@@ -167,7 +167,7 @@ static void try_as_user(int fd, const void *arg)
 	dprintf(fd, TRIAL_OVER);
 }
 
-/* Turns a trial's lines, `INDEX what is wrong`, into faults. */
+/* Turns a trial's lines, `INDEX OPTION what is wrong with it`, into faults. */
 static void report_trial(const struct config *c, char *text, struct faults *faults)
 {
 	char *line, *what;
@@ -175,17 +175,12 @@ static void report_trial(const struct config *c, char *text, struct faults *faul
 	for (line = strtok_r(text, "\n", &text); line != NULL;
 	     line = strtok_r(NULL, "\n", &text)) {
 		size_t index = strtoul(line, &what, 10);
-		const struct service *s;
-		const char *option = "";
+		char option[32];
 
-		if (index >= c->count || *what != ' ')
+		if (index >= c->count || *what++ != ' ')
 			continue;
-		s = &c->services[index];
-		if (strncmp(what, " directory", 10) == 0)
-			option = "directory";
-		else if (strncmp(what, " handler", 8) == 0)
-			option = "handler";
-		fault_add(faults, service_place(s, option), "%s", what + 1);
+		snprintf(option, sizeof(option), "%.*s", (int)strcspn(what, " "), what);
+		fault_add(faults, service_place(&c->services[index], option), "%s", what);
 	}
 }
 
@@ -213,7 +208,7 @@ static void run_trial(const struct config *c, size_t first, struct faults *fault
 	report_trial(c, text, faults);
 }
 
-/* A rule for one who is neither the socket's owner nor root, where the mode keeps others out. */
+/* A rule for a client that is neither the socket's owner nor root, where the mode keeps others out. */
 static void warn_of_mode(const struct service *s, struct faults *faults)
 {
 	uid_t owner = s->socket_owner != (uid_t)-1 ? s->socket_owner : geteuid();
@@ -231,7 +226,7 @@ static void warn_of_mode(const struct service *s, struct faults *faults)
 
 		if (!owned && !grouped)
 			fault_warn(faults, s->at,
-				   "%s %s allows %s, whom its mode %04o keeps out",
+				   "%s %s allows %s, but its mode %04o keeps it out",
 				   s->handler != NULL ? "service" : "socket",
 				   s->handler != NULL ? s->name : s->socket, r->text,
 				   s->socket_mode);
@@ -251,7 +246,7 @@ static void warn_of_shared_user(const struct config *c, size_t index,
 		other = &c->services[i];
 		sharing++;
 	}
-	if (sharing == 1) /* said once for a user, not for each pair */
+	if (sharing == 1) /* reported once for a user, not for each pair */
 		fault_warn(
 			faults, s->at,
 			"services %s and %s have the same user, %s: they can signal each "
@@ -267,7 +262,7 @@ void preflight_check(const struct config *c, struct faults *faults)
 		if (!is_complete(&c->services[i]))
 			continue;
 		if (root)
-			check_handler_owner(&c->services[i], faults);
+			check_owner(&c->services[i], faults);
 		if (root && c->services[i].identity.uid != 0)
 			warn_of_shared_user(c, i, faults);
 		warn_of_mode(&c->services[i], faults);

@@ -56,7 +56,7 @@ static void finish_user(const struct build *b, struct service *s, bool root)
 	if (s->account == NULL) {
 		fault_add(b->faults, s->at,
 			  root ? "user is missing: udsd runs as root, so "
-				 "say whom the handler runs as"
+				 "say as which user the handler runs"
 			       : "your own user cannot be looked up");
 		return;
 	}

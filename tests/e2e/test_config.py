@@ -373,7 +373,7 @@ class Accepted(ConfigCase):
         text = 'control-socket = "%s"\ncontrol-allow = { "self", "any" }\n' % self.path("c")
         done = self.check(complete(text + self.section()))
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertRegex(done.stderr, "allows any, whom its mode 0600 keeps out")
+        self.assertRegex(done.stderr, "allows any, but its mode 0600 keeps it out")
 
     def test_defaults_before_or_after(self):
         defaults = (
