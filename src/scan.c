@@ -298,7 +298,7 @@ static bool scan_introduce(struct scan *s, struct section *section)
 static void scan_statements(struct scan *s, struct section *in);
 
 /* A section from its title or opening brace on. */
-static void scan_section(struct scan *s, char *name, char *start, struct place at)
+static void scan_section(struct scan *s, const char *name, char *start, struct place at)
 {
 	struct section *section = arena_take(s->arena, sizeof(*section));
 	bool noted;
@@ -334,7 +334,8 @@ static void scan_statements(struct scan *s, struct section *in)
 	bool top = in == s->top;
 
 	while (scan_next(s) == TOKEN_WORD) {
-		char *start = s->start, *name = arena_copy(s->arena, start, s->len);
+		char *start = s->start;
+		const char *name = arena_copy(s->arena, start, s->len);
 		struct place at = s->token_at;
 
 		scan_next(s);
