@@ -27,9 +27,7 @@ static void log_client(const struct worker *w, int level, const char *verb,
 
 	log_begin(&line, level, verb);
 	log_str(&line, "service", w->service->name);
-	log_num(&line, "peer-uid", w->peer.uid);
-	log_num(&line, "peer-gid", w->peer.gid);
-	log_num(&line, "peer-pid", w->peer.pid);
+	peer_log(&line, &w->peer);
 	if (reason != NULL)
 		log_str(&line, "reason", reason);
 	if (rule != NULL)
@@ -164,10 +162,11 @@ static void receive(struct worker *w, struct launch *launch)
 
 static void accept_one(struct worker *w)
 {
-	struct launch *launch = launch_new(w);
+	struct launch *launch = launch_find(w, LAUNCH_UNUSED);
 
 	w->pending = false;
 	w->from_len = sizeof(w->from);
+	launch->slot = 0;
 	launch->fd = accept4(LISTENER, (struct sockaddr *)&w->from, &w->from_len,
 			     SOCK_CLOEXEC);
 	if (launch->fd >= 0) {
@@ -196,9 +195,9 @@ void accept_pending(struct worker *w)
  * start has to succeed before there are several at once. */
 bool accept_wanted(struct worker *w)
 {
-	if (!w->accepting || w->held > 0 || w->now < backoff_until(&w->backoff))
+	if (!w->accepting || w->in_state[LAUNCH_HELD] > 0 || w->now < w->backoff.until)
 		return false;
-	if (w->started >= (w->backoff.delay > 0 ? 1 : w->launches_max))
+	if (w->in_state[LAUNCH_STARTED] >= (w->backoff.delay > 0 ? 1 : w->launches_max))
 		return false;
 	if (is_full(w))
 		refresh_foreign(w);
@@ -208,7 +207,7 @@ bool accept_wanted(struct worker *w)
 /* A client that was held. */
 static void retry_one(struct worker *w, struct launch *launch)
 {
-	launch_release(w, launch);
+	launch_move(w, launch, LAUNCH_UNUSED);
 	if (launch->slot == 0) {
 		receive(w, launch);
 	} else if (peer_gone(launch->fd)) {
@@ -221,12 +220,12 @@ static void retry_one(struct worker *w, struct launch *launch)
 
 void accept_retry(struct worker *w)
 {
-	if (w->held == 0)
-		return;
+	struct launch *launch;
+
 	w->pending = false;
-	for (size_t i = 0; i < LAUNCHES && w->now >= backoff_until(&w->backoff); i++)
-		if (w->launches[i].state == LAUNCH_HELD)
-			retry_one(w, &w->launches[i]);
+	while (w->now >= w->backoff.until &&
+	       (launch = launch_find(w, LAUNCH_HELD)) != NULL)
+		retry_one(w, launch);
 }
 
 bool accept_refuse_next(struct worker *w)
@@ -240,12 +239,13 @@ bool accept_refuse_next(struct worker *w)
 
 void accept_refuse_held(struct worker *w)
 {
+	struct launch *launch;
+
 	w->refusing = true;
-	for (size_t i = 0; i < LAUNCHES && w->held > 0; i++)
-		if (w->launches[i].state == LAUNCH_HELD) {
-			launch_release(w, &w->launches[i]);
-			launch_close(w, &w->launches[i]);
-		}
+	while ((launch = launch_find(w, LAUNCH_HELD)) != NULL) {
+		launch_move(w, launch, LAUNCH_UNUSED);
+		launch_close(w, launch);
+	}
 }
 
 void accept_refuse_pending(struct worker *w)

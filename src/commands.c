@@ -45,7 +45,7 @@ static void commands_log(const struct request *r)
 		log_str(&line, KEY_SERVICE, r->service);
 	if (r->id != NULL)
 		log_str(&line, KEY_CONN, r->id);
-	control_log_peer(&line, &r->client->peer);
+	peer_log(&line, &r->client->peer);
 	log_end(&line);
 }
 

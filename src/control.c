@@ -80,7 +80,7 @@ static bool control_admit(const struct unit *u, int fd, struct peer *peer)
 		return true;
 	log_begin(&line, LOG_INFO, "control");
 	log_str(&line, "status", "refused");
-	control_log_peer(&line, peer);
+	peer_log(&line, peer);
 	log_end(&line);
 	peer_reject(fd, SOCK_STREAM,
 		    ANSWER_ERROR "control-allow does not allow you this\n");

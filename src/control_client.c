@@ -85,13 +85,6 @@ _Noreturn void control_end_answer(FILE *out)
 	_exit(0);
 }
 
-void control_log_peer(struct log_line *line, const struct peer *peer)
-{
-	log_num(line, KEY_PEER_UID, peer->uid);
-	log_num(line, KEY_PEER_GID, peer->gid);
-	log_num(line, KEY_PEER_PID, peer->pid);
-}
-
 void control_await_reload(struct client *c, unsigned number, int64_t now)
 {
 	struct epoll_event event = {.data.ptr = c}; /* only whether it hangs up */

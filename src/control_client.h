@@ -41,9 +41,6 @@ void control_error(struct client *client, const char *format, ...)
 bool control_begin_answer(struct client *client, FILE **out);
 _Noreturn void control_end_answer(FILE *out);
 
-/* Adds the peer that asked to a line of the log. */
-void control_log_peer(struct log_line *line, const struct peer *peer);
-
 /* The client waits for the end of the reload with this number. */
 void control_await_reload(struct client *client, unsigned number, int64_t now);
 

@@ -6,13 +6,13 @@
  */
 #include "environment.h"
 
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define FIXED 11        /* variables of every service */
 #define VALUE_BYTES 320 /* of a variable that changes */
 
 /* The variables that differ from connection to connection. */
@@ -23,113 +23,71 @@ static const char *const prefixes[VARIABLES] = {
 	"UDSD_CONNECTION=", "UDSD_RULE=",      "UNIXREMOTEPATH=",
 };
 
+/* Allocated texts, and behind them those of `value`, then NULL. */
 struct environment {
-	char **list;      /* fixed part, then the variables, then NULL */
+	char **list;
+	size_t count;     /* texts that were allocated */
 	char **peer_path; /* the entry of PEER_PATH, NULL where there is none */
 	char value[VARIABLES][VALUE_BYTES];
 };
 
-/* A list that grows at its end. */
-struct list {
-	char **at;
-	size_t count;
-};
-
-/* Adds a copy of NAME=value, unless there is one of the name: the first one wins. */
-static bool add_pair(struct list *l, const char *name, size_t len, const char *value)
+/* Adds NAME=value, unless there is one of the name: the first one wins. False: out of memory. */
+__attribute__((format(printf, 2, 3))) static bool add(struct environment *e,
+						      const char *format, ...)
 {
-	for (size_t i = 0; i < l->count; i++)
-		if (strncmp(l->at[i], name, len) == 0 && l->at[i][len] == '=')
-			return true;
-	if (asprintf(&l->at[l->count], "%.*s=%s", (int)len, name, value) < 0)
+	char **more = reallocarray(e->list, e->count + 1 + VARIABLES + 1, sizeof(*more));
+	char *pair;
+	va_list ap;
+	int rc;
+
+	if (more == NULL)
 		return false;
-	l->count++;
+	e->list = more;
+	va_start(ap, format);
+	rc = vasprintf(&pair, format, ap);
+	va_end(ap);
+	if (rc < 0)
+		return false;
+	for (size_t i = 0; i < e->count; i++)
+		if (strncmp(e->list[i], pair, strcspn(pair, "=") + 1) == 0) {
+			free(pair);
+			return true;
+		}
+	e->list[e->count++] = pair;
+	e->list[e->count] = NULL;
 	return true;
 }
 
-static bool add(struct list *l, const char *name, const char *value)
+/* What is the same for all connections; first what the service sets itself. */
+static bool add_fixed(struct environment *e, const struct service *s)
 {
-	return add_pair(l, name, strlen(name), value);
-}
-
-/* What the service sets itself. */
-static bool add_own(struct list *l, char *const *pairs)
-{
-	for (; pairs != NULL && *pairs != NULL; pairs++) {
-		size_t len = strcspn(*pairs, "=");
-
-		if (!add_pair(l, *pairs, len, *pairs + len + 1))
+	for (char **own = s->environment; own != NULL && *own != NULL; own++)
+		if (!add(e, "%s", *own))
 			return false;
-	}
-	return true;
+	return add(e,
+		   "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin") &&
+	       add(e, "HOME=%s", s->account->home) &&
+	       add(e, "USER=%s", s->account->name) &&
+	       add(e, "LOGNAME=%s", s->account->name) &&
+	       add(e, "SHELL=%s", s->account->shell) && add(e, "PROTO=UNIX") &&
+	       add(e, "UNIXLOCALPATH=%s", s->socket) &&
+	       add(e, "UNIXLOCALUID=%u", geteuid()) &&
+	       add(e, "UNIXLOCALGID=%u", getegid()) &&
+	       add(e, "UNIXLOCALPID=%d", getpid()) && add(e, "UDSD_SERVICE=%s", s->name);
 }
 
-/* What is the same for all connections. */
-static bool add_fixed(struct list *l, const struct service *s)
-{
-	char uid[16], gid[16], pid[16];
-	const char *const fixed[FIXED][2] = {
-		{"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
-		{"HOME", s->account->home},
-		{"USER", s->account->name},
-		{"LOGNAME", s->account->name},
-		{"SHELL", s->account->shell},
-		{"PROTO", "UNIX"},
-		{"UNIXLOCALPATH", s->socket},
-		{"UNIXLOCALUID", uid},
-		{"UNIXLOCALGID", gid},
-		{"UNIXLOCALPID", pid},
-		{"UDSD_SERVICE", s->name},
-	};
-
-	snprintf(uid, sizeof(uid), "%u", geteuid());
-	snprintf(gid, sizeof(gid), "%u", getegid());
-	snprintf(pid, sizeof(pid), "%d", getpid());
-	for (size_t i = 0; i < FIXED; i++)
-		if (!add(l, fixed[i][0], fixed[i][1]))
-			return false;
-	return true;
-}
-
-/* Frees `count` texts and the list. */
-static void list_free(char **list, size_t count)
-{
-	while (count > 0)
-		free(list[--count]);
-	free(list);
-}
-
-/* What does not change, with room for `more` entries and NULL. .at is NULL if out of memory. */
-static struct list build_fixed(const struct service *s, size_t more)
-{
-	struct list l = {0};
-	size_t own = 0;
-
-	while (s->environment != NULL && s->environment[own] != NULL)
-		own++;
-	l.at = calloc(own + FIXED + more + 1, sizeof(*l.at));
-	if (l.at == NULL || (add_own(&l, s->environment) && add_fixed(&l, s)))
-		return l;
-	list_free(l.at, l.count);
-	return (struct list){0};
-}
-
-struct environment *environment_new(const struct service *service)
+struct environment *environment_new(const struct service *s)
 {
 	struct environment *e = calloc(1, sizeof(*e));
-	struct list l;
 
-	if (e == NULL)
-		return NULL;
-	l = build_fixed(service, VARIABLES);
-	if (l.at == NULL) {
-		free(e);
+	if (e == NULL || !add_fixed(e, s)) {
+		environment_free(e);
 		return NULL;
 	}
-	e->list = l.at;
-	e->peer_path = &l.at[l.count + PEER_PATH];
 	for (int i = 0; i < VARIABLES; i++)
-		l.at[l.count++] = strcpy(e->value[i], prefixes[i]);
+		e->list[e->count + (size_t)i] = strcpy(e->value[i], prefixes[i]);
+	e->peer_path = &e->list[e->count + PEER_PATH];
+	e->peer_path[1] = NULL;
 	return e;
 }
 
@@ -137,7 +95,9 @@ void environment_free(struct environment *e)
 {
 	if (e == NULL)
 		return;
-	list_free(e->list, (size_t)(e->peer_path - e->list) - PEER_PATH);
+	while (e->count > 0)
+		free(e->list[--e->count]);
+	free(e->list);
 	free(e);
 }
 
@@ -201,15 +161,13 @@ char *const *environment_of(struct environment *e, const struct environment_call
 	return e->list;
 }
 
-char **environment_for_wait(const struct service *s)
+char *const *environment_for_wait(const struct service *s)
 {
-	struct list l = build_fixed(s, 3);
-	char pid[32];
+	static struct environment e;
 
-	snprintf(pid, sizeof(pid), "%d", getpid());
-	if (l.at == NULL || (add(&l, "LISTEN_FDS", "1") && add(&l, "LISTEN_PID", pid) &&
-			     add(&l, "LISTEN_FDNAMES", s->name)))
-		return l.at;
-	list_free(l.at, l.count);
-	return NULL;
+	return add_fixed(&e, s) && add(&e, "LISTEN_FDS=1") &&
+			       add(&e, "LISTEN_PID=%d", getpid()) &&
+			       add(&e, "LISTEN_FDNAMES=%s", s->name)
+		       ? e.list
+		       : NULL;
 }

@@ -31,7 +31,8 @@ void environment_free(struct environment *environment);
 char *const *environment_of(struct environment *environment,
 			    const struct environment_call *call);
 
-/* That of a service with wait = true, for the calling process; NULL: out of memory. */
-char **environment_for_wait(const struct service *service);
+/* That of a service with wait = true, for the calling process, which is about to execute;
+ * NULL: out of memory. */
+char *const *environment_for_wait(const struct service *service);
 
 #endif

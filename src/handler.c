@@ -15,7 +15,6 @@
 #include "raw.h"
 
 #include <fcntl.h>
-#include <limits.h>
 #include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
@@ -242,17 +241,15 @@ void spawn_give_up(struct spawn *h, pid_t pid)
 
 struct failure spawn_execute(const struct service *s, int listener)
 {
-	char **env = environment_for_wait(s);
-	struct child c = {.service = s, .fd = listener, .env = env};
+	struct child c = {.service = s, .fd = listener, .env = environment_for_wait(s)};
 
-	if (env == NULL)
+	if (c.env == NULL)
 		return failure_of("memory", ENOMEM);
 	if (child_prepare(&c)) {
 		c.operation = "listening socket";
 		if (child_put_fd(&c, STDIN_FILENO, LISTEN_FD))
 			child_execute(&c);
 	}
-	free(env); /* its strings go with the process */
 	return failure_of(c.operation, c.error);
 }
 

@@ -11,6 +11,7 @@ const struct itimerval linger_on = {{0, USEC}, {0, USEC}};
 const struct itimerval linger_off;
 
 static bool is_needed;
+static sigset_t alarm_set;
 
 static void ignore_alarm(int sig)
 {
@@ -22,6 +23,8 @@ void linger_init(bool needed)
 	const struct sigaction action = {.sa_handler = ignore_alarm};
 
 	is_needed = needed;
+	sigemptyset(&alarm_set);
+	sigaddset(&alarm_set, SIGALRM);
 	(void)sigaction(SIGALRM, &action, NULL);
 }
 
@@ -30,27 +33,18 @@ bool linger_is_needed(void)
 	return is_needed;
 }
 
-static void mask_alarm(int how)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGALRM);
-	(void)sigprocmask(how, &set, NULL);
-}
-
 void linger_begin(void)
 {
 	if (!is_needed)
 		return;
 	(void)setitimer(ITIMER_REAL, &linger_on, NULL);
-	mask_alarm(SIG_UNBLOCK);
+	(void)sigprocmask(SIG_UNBLOCK, &alarm_set, NULL);
 }
 
 void linger_end(void)
 {
 	if (!is_needed)
 		return;
-	mask_alarm(SIG_BLOCK);
+	(void)sigprocmask(SIG_BLOCK, &alarm_set, NULL);
 	(void)setitimer(ITIMER_REAL, &linger_off, NULL);
 }

@@ -12,7 +12,6 @@
 #include "peer.h"
 #include "setup.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>

@@ -11,9 +11,6 @@
 #include "clock.h"
 #include "log.h"
 
-#include <errno.h>
-#include <unistd.h>
-
 #define WAIT_TIME (10 * NSEC_PER_MSEC) /* for a start, when there is nothing else to do */
 #define LOOK_PAUSE NSEC_PER_MSEC       /* between looks at one that takes longer */
 #define LAUNCH_TIMEOUT (10 * NSEC_PER_SEC)
@@ -27,14 +24,19 @@ int launch_init(struct worker *w)
 	return 0;
 }
 
-struct launch *launch_new(struct worker *w)
+struct launch *launch_find(struct worker *w, enum launch_state state)
 {
-	struct launch *launch = w->launches;
+	for (struct launch *l = w->launches; l < w->launches + LAUNCHES; l++)
+		if (l->state == state)
+			return l;
+	return NULL;
+}
 
-	while (launch->state != LAUNCH_UNUSED)
-		launch++;
-	launch->slot = 0;
-	return launch;
+void launch_move(struct worker *w, struct launch *launch, enum launch_state state)
+{
+	w->in_state[launch->state]--;
+	w->in_state[state]++;
+	launch->state = state;
 }
 
 static struct slot *record_of(const struct worker *w, const struct launch *launch)
@@ -42,17 +44,22 @@ static struct slot *record_of(const struct worker *w, const struct launch *launc
 	return connections_slot(&w->connections, launch->slot);
 }
 
+static struct peer peer_of(const struct slot *record)
+{
+	return (struct peer){
+		.uid = record->uid, .gid = record->gid, .pid = record->peer_pid};
+}
+
 static void log_open_line(const struct worker *w, const struct slot *record)
 {
+	const struct peer peer = peer_of(record);
 	struct log_line line;
 
 	log_begin(&line, LOG_INFO, "open");
 	log_str(&line, "service", w->service->name);
 	log_num(&line, "conn", (int64_t)record->id);
 	log_num(&line, "pid", atomic_load(&record->pid));
-	log_num(&line, "peer-uid", record->uid);
-	log_num(&line, "peer-gid", record->gid);
-	log_num(&line, "peer-pid", record->peer_pid);
+	peer_log(&line, &peer);
 	log_str(&line, "rule", record->rule);
 	log_end(&line);
 }
@@ -62,11 +69,7 @@ struct peer launch_cancel(struct worker *w, struct launch *launch)
 	struct peer peer = {0};
 
 	if (launch->slot != 0) {
-		const struct slot *record = record_of(w, launch);
-
-		peer.uid = record->uid;
-		peer.gid = record->gid;
-		peer.pid = record->peer_pid;
+		peer = peer_of(record_of(w, launch));
 		userlimit_give(w->limit, peer.uid);
 		connections_cancel(&w->connections, launch->slot);
 	}
@@ -82,14 +85,7 @@ void launch_close(struct worker *w, struct launch *launch)
 void launch_hold(struct worker *w, struct launch *launch, struct failure f)
 {
 	backoff_busy(&w->backoff, f, w->now);
-	launch->state = LAUNCH_HELD;
-	w->held++;
-}
-
-void launch_release(struct worker *w, struct launch *launch)
-{
-	launch->state = LAUNCH_UNUSED;
-	w->held--;
+	launch_move(w, launch, LAUNCH_HELD);
 }
 
 static void launch_fail(struct worker *w, struct launch *launch, struct failure f)
@@ -108,17 +104,10 @@ static void launch_fail(struct worker *w, struct launch *launch, struct failure 
 	launch_close(w, launch);
 }
 
-/* It is on its way no more. */
-static void launch_end(struct worker *w, struct launch *launch)
-{
-	launch->state = LAUNCH_UNUSED;
-	w->started--;
-}
-
 /* The handler runs. */
 static void launch_succeed(struct worker *w, struct launch *launch)
 {
-	launch_end(w, launch);
+	launch_move(w, launch, LAUNCH_UNUSED);
 	peer_close(launch->fd);
 	backoff_over(&w->backoff);
 	w->counters->opened++;
@@ -141,20 +130,20 @@ static void settle_one(struct worker *w, struct launch *launch)
 
 void launch_settle(struct worker *w)
 {
-	for (size_t i = 0; i < LAUNCHES && w->started > 0; i++)
+	for (size_t i = 0; i < LAUNCHES && w->in_state[LAUNCH_STARTED] > 0; i++)
 		if (w->launches[i].state == LAUNCH_STARTED)
 			settle_one(w, &w->launches[i]);
 }
 
 int64_t launch_due(const struct worker *w)
 {
-	return w->started > 0 ? w->now + LOOK_PAUSE : CLOCK_NEVER;
+	return w->in_state[LAUNCH_STARTED] > 0 ? w->now + LOOK_PAUSE : CLOCK_NEVER;
 }
 
 /* The launch of a slot, NULL: none. */
 static struct launch *find_started(struct worker *w, uint32_t slot)
 {
-	for (size_t i = 0; i < LAUNCHES && w->started > 0; i++)
+	for (size_t i = 0; i < LAUNCHES && w->in_state[LAUNCH_STARTED] > 0; i++)
 		if (w->launches[i].state == LAUNCH_STARTED && w->launches[i].slot == slot)
 			return &w->launches[i];
 	return NULL;
@@ -173,7 +162,7 @@ bool launch_was_handler(struct worker *w, uint32_t slot)
 		launch_succeed(w, launch);
 		return true;
 	}
-	launch_end(w, launch);
+	launch_move(w, launch, LAUNCH_UNUSED);
 	ended = w->connections.at[slot].state != CONN_RUNNING;
 	connections_undo(&w->connections, slot);
 	if (ended) /* by this worker, so it is not tried again */
@@ -190,9 +179,9 @@ void launch_start(struct worker *w, struct launch *launch)
 		return;
 	}
 	connections_open(&w->connections, launch->slot, w->now);
-	launch->state = LAUNCH_STARTED;
-	w->started++;
-	if (w->pending && w->started < w->launches_max && w->backoff.delay == 0)
+	launch_move(w, launch, LAUNCH_STARTED);
+	if (w->pending && w->in_state[LAUNCH_STARTED] < w->launches_max &&
+	    w->backoff.delay == 0)
 		return;
 	(void)spawn_await(launch->spawn, WAIT_TIME);
 	launch_settle(w);

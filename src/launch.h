@@ -7,18 +7,19 @@
 /* Makes what launches need, once. 0, or -1: out of memory. */
 int launch_init(struct worker *worker);
 
-/* An unused one, without a slot; there is one while accept_wanted(). */
-struct launch *launch_new(struct worker *worker);
+/* The first in a state, NULL: none. There is an unused one while accept_wanted(). */
+struct launch *launch_find(struct worker *worker, enum launch_state state);
 
 /* Starts the handler of the client that was accepted last, which has a slot. Waits a moment for it if
  * there is nothing else to do. */
 void launch_begin(struct worker *worker, struct launch *launch);
 
-/* Keeps the client until backoff_until(): resources are lacking. */
+/* Keeps the client until backoff.until: resources are lacking. */
 void launch_hold(struct worker *worker, struct launch *launch, struct failure failure);
 
-/* The client is held no more; if it has a slot, launch_start() starts its handler. */
-void launch_release(struct worker *worker, struct launch *launch);
+void launch_move(struct worker *worker, struct launch *launch, enum launch_state state);
+
+/* Starts the handler of a client that has a slot and was held, as launch_begin() does. */
 void launch_start(struct worker *worker, struct launch *launch);
 
 /* The client will not be served: its slot, if any, and its user's share are free again. Returns who

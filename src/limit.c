@@ -7,6 +7,8 @@
  */
 #include "limit.h"
 
+#include "clock.h"
+
 #include <stdlib.h>
 
 #define USERLIMIT_SPARE 1024 /* users remembered for their rate alone */
@@ -30,39 +32,37 @@ struct userlimit {
 	uint32_t used;     /* entries ever used */
 	uint32_t mask;     /* of the hash */
 	uint32_t newest, oldest;
-	uint32_t *heads; /* mask + 1 chains */
-	struct user *users;
+	uint32_t *heads; /* mask + 1 chains, touched only where used; so are the users */
+	struct user users[];
 };
 
 struct userlimit *userlimit_new(const struct userlimit_rule *rule, uint32_t live)
 {
-	struct userlimit *l = calloc(1, sizeof(*l));
-	uint32_t buckets = 256;
+	uint32_t capacity = 1 + live + USERLIMIT_SPARE, buckets = 256;
+	struct userlimit *l = malloc(sizeof(*l) + capacity * sizeof(*l->users));
 
 	if (l == NULL)
 		return NULL;
-	l->rule = *rule;
-	l->interval = rule->burst > 0 ? rule->period / rule->burst : 0;
-	l->capacity = 1 + live + USERLIMIT_SPARE;
-	l->used = 1;
-	while (buckets < l->capacity)
+	while (buckets < capacity)
 		buckets *= 2;
-	l->mask = buckets - 1;
-	l->heads = calloc(buckets, sizeof(*l->heads)); /* touched only where used */
-	l->users = malloc(l->capacity * sizeof(*l->users));
-	if (l->heads == NULL || l->users == NULL) {
-		userlimit_free(l);
-		return NULL;
-	}
-	return l;
+	*l = (struct userlimit){
+		.rule = *rule,
+		.interval = rule->burst > 0 ? rule->period / rule->burst : 0,
+		.capacity = capacity,
+		.used = 1,
+		.mask = buckets - 1,
+		.heads = calloc(buckets, sizeof(*l->heads)),
+	};
+	if (l->heads != NULL)
+		return l;
+	free(l);
+	return NULL;
 }
 
 void userlimit_free(struct userlimit *l)
 {
-	if (l == NULL)
-		return;
-	free(l->heads);
-	free(l->users);
+	if (l != NULL)
+		free(l->heads);
 	free(l);
 }
 
@@ -112,19 +112,17 @@ static uint32_t entry_get(struct userlimit *l)
 /* The user's entry, made if need be and moved to the front; NULL only if every entry is live. */
 static struct user *user_get(struct userlimit *l, uid_t uid)
 {
-	uint32_t *head = chain_of(l, uid);
-	uint32_t i = *head;
+	uint32_t *head = chain_of(l, uid), i = *head;
 
 	while (i != NIL && l->users[i].uid != uid)
 		i = l->users[i].chain;
 	if (i != NIL) {
 		list_remove(l, i);
-	} else {
-		i = entry_get(l);
-		if (i == NIL)
-			return NULL;
+	} else if ((i = entry_get(l)) != NIL) {
 		l->users[i] = (struct user){.uid = uid, .chain = *head};
 		*head = i;
+	} else {
+		return NULL;
 	}
 	list_push(l, i);
 	return &l->users[i];
@@ -134,18 +132,15 @@ enum userlimit_verdict userlimit_take(struct userlimit *l, uid_t uid, int64_t no
 {
 	struct user *u = user_get(l, uid);
 
-	if (u == NULL)
-		return USERLIMIT_USER;
-	if (l->rule.per_user > 0 && u->live >= l->rule.per_user)
+	if (u == NULL || (l->rule.per_user > 0 && u->live >= l->rule.per_user))
 		return USERLIMIT_USER;
 	if (l->rule.burst > 0) {
-		int64_t from = u->full_at > now ? u->full_at : now;
+		int64_t from = clock_max(u->full_at, now);
 
 		if (from + l->interval - now > l->interval * l->rule.burst)
 			return USERLIMIT_RATE;
 		u->full_at = from + l->interval;
-		if (u->full_at > l->full_at)
-			l->full_at = u->full_at;
+		l->full_at = clock_max(l->full_at, u->full_at);
 	}
 	u->live++;
 	return USERLIMIT_OK;

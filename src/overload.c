@@ -83,8 +83,3 @@ void backoff_over(struct backoff *b)
 {
 	b->delay = 0;
 }
-
-int64_t backoff_until(const struct backoff *b)
-{
-	return b->until;
-}

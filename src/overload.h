@@ -15,7 +15,7 @@
 
 struct backoff {
 	const char *service;
-	int64_t until; /* no try before */
+	int64_t until; /* no try before; in the past: go on */
 	int64_t delay; /* the last one; 0: none */
 	struct {
 		struct failure failure;
@@ -38,8 +38,5 @@ void backoff_failed(struct backoff *backoff, const char *path, uint64_t id,
 
 /* A try succeeded. */
 void backoff_over(struct backoff *backoff);
-
-/* The time before which nothing is to be tried; in the past: go on. */
-int64_t backoff_until(const struct backoff *backoff);
 
 #endif

@@ -129,7 +129,7 @@ static void look(struct supervisor *sup, struct unit *u, int64_t now)
 	enum listener_state before = u->seen;
 
 	if (u->shut) {
-		if (now < backoff_until(&u->backoff))
+		if (now < u->backoff.until)
 			return;
 		listener_remove(u->service, &u->listener);
 		try_to_renew(sup, u, before == LISTENER_OURS, now);
@@ -160,7 +160,7 @@ int64_t path_due(const struct supervisor *sup)
 
 	for (const struct unit *u = sup->units; u != NULL; u = u->next)
 		if (u->shut && !u->former)
-			due = clock_min(due, backoff_until(&u->backoff));
+			due = clock_min(due, u->backoff.until);
 	return due;
 }
 

@@ -4,6 +4,7 @@
 #include "peer.h"
 
 #include "hurry.h"
+#include "protocol.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -49,6 +50,13 @@ int peer_read(int fd, bool want_groups, struct peer *peer)
 		return -1;
 	*peer = (struct peer){.uid = cred.uid, .gid = cred.gid, .pid = cred.pid};
 	return want_groups ? read_groups(fd, peer) : 0;
+}
+
+void peer_log(struct log_line *line, const struct peer *peer)
+{
+	log_num(line, KEY_PEER_UID, peer->uid);
+	log_num(line, KEY_PEER_GID, peer->gid);
+	log_num(line, KEY_PEER_PID, peer->pid);
 }
 
 bool peer_gone(int fd)

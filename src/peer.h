@@ -2,6 +2,8 @@
 #ifndef UDSD_PEER_H
 #define UDSD_PEER_H
 
+#include "log.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
@@ -16,6 +18,9 @@ struct peer {
 
 /* Fills in `peer` for a connected socket; the groups only if asked for. 0, or -1 and errno. */
 int peer_read(int fd, bool want_groups, struct peer *peer);
+
+/* Adds who the peer is to a log line. */
+void peer_log(struct log_line *line, const struct peer *peer);
 
 /* Whether the client has disconnected and left nothing to read: no process is worth starting. A client
  * that only closed its writing side (half-closed) is still connected. */

@@ -62,13 +62,8 @@ struct stderr_relay *stderr_new(int out, const char *service,
 {
 	struct stderr_relay *r = calloc(1, sizeof(*r));
 
-	if (r == NULL)
-		return NULL;
-	r->out = out;
-	r->service = service;
-	r->find = find;
-	r->arg = arg;
-	r->total = dropped;
+	if (r != NULL)
+		*r = (struct stderr_relay){out, service, find, arg, .total = dropped};
 	return r;
 }
 

@@ -97,7 +97,7 @@ static int64_t status_live(const struct supervisor *sup, const char *name)
 /* Until when the service tries nothing; 0: it does not back off. */
 static int64_t status_retry_at(const struct unit *u, int64_t now)
 {
-	int64_t until = u->backoff.delay > 0 ? backoff_until(&u->backoff) : 0;
+	int64_t until = u->backoff.delay > 0 ? u->backoff.until : 0;
 
 	if (u->board != NULL && u->board->map->counters.retry_at > until)
 		until = u->board->map->counters.retry_at;

@@ -126,7 +126,7 @@ static bool wants_lines(const struct unit *u)
 
 void unit_watch(struct unit *u, const struct shared *shared, int64_t now)
 {
-	bool may_start = now >= backoff_until(&u->backoff);
+	bool may_start = now >= u->backoff.until;
 
 	watch(shared, &u->on_listener, u->listener.fd, may_start && wants_clients(u));
 	watch(shared, &u->on_stderr, u->stderr_out, may_start && wants_lines(u));
@@ -287,7 +287,7 @@ static void pace_inetd(struct unit *u, int status, int64_t now)
 		backoff_extend(&u->backoff, now);
 	else
 		backoff_over(&u->backoff);
-	if (backoff_until(&u->backoff) < u->started + WAITMODE_PACE)
+	if (u->backoff.until < u->started + WAITMODE_PACE)
 		u->backoff.until = u->started + WAITMODE_PACE;
 }
 
@@ -329,7 +329,7 @@ int64_t unit_due(const struct unit *u)
 	due = clock_min(due, clock_min(u->kill_at, u->adopt_due));
 	if ((wants_clients(u) && !u->on_listener.on) ||
 	    (wants_lines(u) && !u->on_stderr.on))
-		due = clock_min(due, backoff_until(&u->backoff));
+		due = clock_min(due, u->backoff.until);
 	return u->log.in >= 0 && !u->log.known ? clock_min(due, u->log_due) : due;
 }
 

@@ -23,7 +23,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -106,7 +105,7 @@ static int64_t idle_until(const struct worker *w)
 {
 	int64_t until = w->active + w->service->worker_idle;
 
-	if (w->connections.own > 0 || w->held > 0)
+	if (w->connections.own > 0 || w->in_state[LAUNCH_HELD] > 0)
 		return CLOCK_NEVER;
 	if (w->relaying && !w->stderr_closed && !w->orphaned)
 		return until;
@@ -116,7 +115,7 @@ static int64_t idle_until(const struct worker *w)
 	if (connections_live(&w->connections) >= (uint32_t)w->service->max_connections)
 		return CLOCK_NEVER;
 	until = clock_max(until, userlimit_full_at(w->limit));
-	return clock_max(until, backoff_until(&w->backoff));
+	return clock_max(until, w->backoff.until);
 }
 
 /* The next time at which there is something to do without an event. */
@@ -128,8 +127,8 @@ static int64_t next_due(struct worker *w, bool polling)
 		due = clock_min(due, polling ? w->now : w->finish_at);
 	if (w->relay != NULL)
 		due = clock_min(due, stderr_due(w->relay));
-	if (w->now < backoff_until(&w->backoff))
-		due = clock_min(due, backoff_until(&w->backoff));
+	if (w->now < w->backoff.until)
+		due = clock_min(due, w->backoff.until);
 	else if (w->accepting && !polling && w->connections.nforeign > 0)
 		due = clock_min(due, w->now + FOREIGN_POLL);
 	return log_lost() > 0 ? clock_min(due, w->now + NSEC_PER_SEC) : due;
@@ -207,8 +206,7 @@ static void worker_loop(struct worker *w)
 		reaper_expire(w);
 		accept_retry(w);
 		handle_listener(w, polling, fds[ON_LISTENER].revents != 0);
-		w->counters->retry_at =
-			w->backoff.delay > 0 ? backoff_until(&w->backoff) : 0;
+		w->counters->retry_at = w->backoff.delay > 0 ? w->backoff.until : 0;
 		log_report_lost();
 	}
 }

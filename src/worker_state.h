@@ -30,6 +30,7 @@ enum launch_state {
 	LAUNCH_UNUSED,
 	LAUNCH_HELD, /* there is no process or memory for it yet */
 	LAUNCH_STARTED,
+	LAUNCH_STATES,
 };
 
 /* A client on its way to its handler. */
@@ -66,7 +67,8 @@ struct worker {
 	bool pending;      /* more clients are, as far as is known */
 	int64_t finish_at; /* when the backlog is given up; CLOCK_NEVER: not draining */
 	struct launch launches[LAUNCHES];
-	unsigned held, started;       /* how many launches are in these states */
+	/* how many launches; not kept for unused ones */
+	unsigned in_state[LAUNCH_STATES];
 	unsigned launches_max;        /* that may be started at once */
 	struct exited exited[EXITED]; /* not reaped yet */
 	unsigned nexited;
