@@ -48,7 +48,11 @@ class Case(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-        os.umask(0o022) # other users are to get at what tests make, whoever runs them
+        # As usual, however the tests were started: in the background, by nohup, under another umask.
+        os.umask(0o022)
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+            if signal.getsignal(number) == signal.SIG_IGN:
+                signal.signal(number, signal.SIG_DFL)
 
     def setUp(self):
         self.dir = tempfile.mkdtemp(prefix="udsd-", dir="/tmp")
