@@ -142,7 +142,7 @@ static bool has_disconnected(struct worker *w, int fd)
 	if (poll(fds, 2, 0) <= 0)
 		return false;
 	w->pending = (fds[1].revents & POLLIN) != 0;
-	return fds[0].revents != 0 && peer_gone(fd);
+	return fds[0].revents != 0 && peer_disconnected(fd);
 }
 
 /* A client that was accepted. */
@@ -210,7 +210,7 @@ static void retry_one(struct worker *w, struct launch *launch)
 	launch_move(w, launch, LAUNCH_UNUSED);
 	if (launch->slot == 0) {
 		receive(w, launch);
-	} else if (peer_gone(launch->fd)) {
+	} else if (peer_disconnected(launch->fd)) {
 		w->peer = launch_cancel(w, launch);
 		close_disconnected(w, launch->fd);
 	} else {

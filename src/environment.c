@@ -32,8 +32,8 @@ struct environment {
 };
 
 /* Adds NAME=value, unless there is one of the name: the first one wins. False: out of memory. */
-__attribute__((format(printf, 2, 3))) static bool add(struct environment *e,
-						      const char *format, ...)
+__attribute__((format(printf, 2, 3))) static bool environment_add(struct environment *e,
+								  const char *format, ...)
 {
 	char **more = reallocarray(e->list, e->count + 1 + VARIABLES + 1, sizeof(*more));
 	char *pair;
@@ -59,28 +59,31 @@ __attribute__((format(printf, 2, 3))) static bool add(struct environment *e,
 }
 
 /* What is the same for all connections; first what the service sets itself. */
-static bool add_fixed(struct environment *e, const struct service *s)
+static bool environment_fill(struct environment *e, const struct service *s)
 {
 	for (char **own = s->environment; own != NULL && *own != NULL; own++)
-		if (!add(e, "%s", *own))
+		if (!environment_add(e, "%s", *own))
 			return false;
-	return add(e,
-		   "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin") &&
-	       add(e, "HOME=%s", s->account->home) &&
-	       add(e, "USER=%s", s->account->name) &&
-	       add(e, "LOGNAME=%s", s->account->name) &&
-	       add(e, "SHELL=%s", s->account->shell) && add(e, "PROTO=UNIX") &&
-	       add(e, "UNIXLOCALPATH=%s", s->socket) &&
-	       add(e, "UNIXLOCALUID=%u", geteuid()) &&
-	       add(e, "UNIXLOCALGID=%u", getegid()) &&
-	       add(e, "UNIXLOCALPID=%d", getpid()) && add(e, "UDSD_SERVICE=%s", s->name);
+	return environment_add(
+		       e,
+		       "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin") &&
+	       environment_add(e, "HOME=%s", s->account->home) &&
+	       environment_add(e, "USER=%s", s->account->name) &&
+	       environment_add(e, "LOGNAME=%s", s->account->name) &&
+	       environment_add(e, "SHELL=%s", s->account->shell) &&
+	       environment_add(e, "PROTO=UNIX") &&
+	       environment_add(e, "UNIXLOCALPATH=%s", s->socket) &&
+	       environment_add(e, "UNIXLOCALUID=%u", geteuid()) &&
+	       environment_add(e, "UNIXLOCALGID=%u", getegid()) &&
+	       environment_add(e, "UNIXLOCALPID=%d", getpid()) &&
+	       environment_add(e, "UDSD_SERVICE=%s", s->name);
 }
 
 struct environment *environment_new(const struct service *s)
 {
 	struct environment *e = calloc(1, sizeof(*e));
 
-	if (e == NULL || !add_fixed(e, s)) {
+	if (e == NULL || !environment_fill(e, s)) {
 		environment_free(e);
 		return NULL;
 	}
@@ -102,7 +105,8 @@ void environment_free(struct environment *e)
 }
 
 /* Cut if it is too long. */
-static void put_text(struct environment *e, enum variable v, const char *text, size_t len)
+static void put_value(struct environment *e, enum variable v, const char *text,
+		      size_t len)
 {
 	size_t at = strlen(prefixes[v]);
 
@@ -121,7 +125,7 @@ static void put_number(struct environment *e, enum variable v, uint64_t n)
 		digits[--at] = (char)('0' + n % 10);
 		n /= 10;
 	} while (n > 0);
-	put_text(e, v, digits + at, sizeof(digits) - at);
+	put_value(e, v, digits + at, sizeof(digits) - at);
 }
 
 /* Where the peer is bound, if it is; an abstract name gets an @. Nothing with a control character
@@ -145,7 +149,7 @@ static bool put_peer_path(struct environment *e, const struct sockaddr_un *from,
 	for (size_t i = 0; i < len; i++)
 		if ((unsigned char)path[i] < 0x20 || path[i] == 0x7f)
 			return false;
-	put_text(e, PEER_PATH, path, len);
+	put_value(e, PEER_PATH, path, len);
 	return true;
 }
 
@@ -155,7 +159,7 @@ char *const *environment_of(struct environment *e, const struct environment_call
 	put_number(e, PEER_GID, call->peer->gid);
 	put_number(e, PEER_PID, (uint64_t)call->peer->pid);
 	put_number(e, CONNECTION, call->id);
-	put_text(e, RULE, call->rule, strlen(call->rule));
+	put_value(e, RULE, call->rule, strlen(call->rule));
 	*e->peer_path =
 		put_peer_path(e, call->from, call->from_len) ? e->value[PEER_PATH] : NULL;
 	return e->list;
@@ -165,9 +169,9 @@ char *const *environment_for_wait(const struct service *s)
 {
 	static struct environment e;
 
-	return add_fixed(&e, s) && add(&e, "LISTEN_FDS=1") &&
-			       add(&e, "LISTEN_PID=%d", getpid()) &&
-			       add(&e, "LISTEN_FDNAMES=%s", s->name)
+	return environment_fill(&e, s) && environment_add(&e, "LISTEN_FDS=1") &&
+			       environment_add(&e, "LISTEN_PID=%d", getpid()) &&
+			       environment_add(&e, "LISTEN_FDNAMES=%s", s->name)
 		       ? e.list
 		       : NULL;
 }

@@ -17,7 +17,7 @@ struct spawn;
 
 bool spawn_is_concurrent(void);
 
-/* Called in the service's worker, whose pid handlers are told. NULL if there is no memory. */
+/* Called in the service's worker, whose pid handlers get. NULL: out of memory. */
 struct spawn *spawn_new(const struct service *service);
 void spawn_free(struct spawn *spawn);
 

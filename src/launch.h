@@ -22,8 +22,8 @@ void launch_move(struct worker *worker, struct launch *launch, enum launch_state
 /* Starts the handler of a client that has a slot and was held, as launch_begin() does. */
 void launch_start(struct worker *worker, struct launch *launch);
 
-/* The client will not be served: its slot, if any, and its user's share are free again. Returns who
- * it is. */
+/* The client will not be served: its slot, if any, and its user's share are free again. Returns it as
+ * a peer. */
 struct peer launch_cancel(struct worker *worker, struct launch *launch);
 
 /* The same, and it sees end of file. */

@@ -1,5 +1,5 @@
 /*
- * overload.c: a delay as a time until which a listener is not polled; nobody sleeps.
+ * overload.c: a delay as a time until which a listener is not polled; there is no sleep.
  */
 #include "overload.h"
 

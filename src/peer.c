@@ -59,7 +59,7 @@ void peer_log(struct log_line *line, const struct peer *peer)
 	log_num(line, KEY_PEER_PID, peer->pid);
 }
 
-bool peer_gone(int fd)
+bool peer_disconnected(int fd)
 {
 	struct pollfd p = {.fd = fd, .events = 0};
 	int queued = 0;

@@ -19,12 +19,12 @@ struct peer {
 /* Fills in `peer` for a connected socket; the groups only if asked for. 0, or -1 and errno. */
 int peer_read(int fd, bool want_groups, struct peer *peer);
 
-/* Adds who the peer is to a log line. */
+/* Adds the peer's ids to a log line. */
 void peer_log(struct log_line *line, const struct peer *peer);
 
 /* Whether the client has disconnected and left nothing to read: no process is worth starting. A client
  * that only closed its writing side (half-closed) is still connected. */
-bool peer_gone(int fd);
+bool peer_disconnected(int fd);
 
 /* Ends a connection of this type (SOCK_*) that is not served: sends `message` (may be NULL), then a
  * clean end of file. Never blocks, never resets, and closes fd. */

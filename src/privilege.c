@@ -58,7 +58,7 @@ static int drop_capabilities(bool all)
 	return (int)syscall(SYS_capset, &head, data);
 }
 
-/* A session keyring of our own: that of udsd's session may hold somebody's secrets. Where there are
+/* A session keyring of our own: that of udsd's session may hold secrets of its own. Where there are
  * no keyrings or a filter forbids them, handlers have none either. */
 static int leave_keyring(void)
 {

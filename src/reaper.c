@@ -51,7 +51,7 @@ static void sweep_later(struct worker *w)
 }
 
 /* Waits for this child, -1: for any, if it has exited. */
-static bool wait_for(struct worker *w, pid_t pid)
+static bool wait_for_child(struct worker *w, pid_t pid)
 {
 	struct exited *e = &w->exited[w->nexited];
 
@@ -80,7 +80,7 @@ static bool wait_for_named(struct worker *w, pid_t pid)
 
 	if (slot != 0 && w->connections.at[slot].state != CONN_RUNNING)
 		(void)kill(-pid, SIGKILL);
-	return wait_for(w, pid);
+	return wait_for_child(w, pid);
 }
 
 /* Waits for one of the children that have exited. */
@@ -89,7 +89,7 @@ static bool wait_for_next(struct worker *w)
 	siginfo_t info = {0};
 
 	if (first_of(w, CONN_TERMINATED) == 0 && first_of(w, CONN_KILLED) == 0)
-		return wait_for(w, -1);
+		return wait_for_child(w, -1);
 	if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
 		sweep_later(w);
 	return info.si_pid != 0 && wait_for_named(w, info.si_pid);
@@ -108,7 +108,7 @@ static void wait_for_recent(struct worker *w)
 	uint32_t slot = w->connections.queues[CONN_RUNNING].last;
 
 	for (int i = 0; i < RECENT && slot != 0; i++) {
-		(void)wait_for(w, w->connections.at[slot].pid);
+		(void)wait_for_child(w, w->connections.at[slot].pid);
 		slot = w->connections.at[slot].before;
 	}
 }

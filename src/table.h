@@ -36,7 +36,7 @@ struct queue {
 
 struct connections {
 	struct scoreboard *board;
-	/* told when a slot of another generation is free again */
+	/* a slot of another generation is given back to it when it is free again */
 	struct userlimit *limit;
 	pid_t owner;           /* this process */
 	uint32_t own;          /* connections of this worker */

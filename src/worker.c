@@ -51,7 +51,7 @@ static void stop_accepting(struct worker *w, bool refuse)
 	answer(w, WORKER_DRAINED);
 }
 
-static void end_handlers(struct worker *w, char order)
+static void worker_end_handlers(struct worker *w, char order)
 {
 	if (order == WORKER_KILL) {
 		reaper_end_all(w, CONN_RUNNING, CONN_KILLED);
@@ -63,12 +63,12 @@ static void end_handlers(struct worker *w, char order)
 		accept_refuse_held(w);
 }
 
-static void take_order(struct worker *w, const struct worker_message *message)
+static void worker_obey(struct worker *w, const struct worker_message *message)
 {
 	switch (message->order) {
 	case WORKER_TERMINATE:
 	case WORKER_KILL:
-		end_handlers(w, message->order);
+		worker_end_handlers(w, message->order);
 		break;
 	case WORKER_END:
 		reaper_end(w, message->id);
@@ -93,7 +93,7 @@ static void read_order(struct worker *w)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR || errno == ENOMEM))
 		return;
 	if (n > 0) {
-		take_order(w, &message);
+		worker_obey(w, &message);
 	} else {
 		w->orphaned = true;
 		w->finish_at = w->now + ORPHANED_TIME;
@@ -321,7 +321,7 @@ _Noreturn void worker_run(const struct worker_start *start)
 	if (failed(f))
 		worker_fail(&w, f);
 	if (start->order.order != 0)
-		take_order(&w, &start->order);
+		worker_obey(&w, &start->order);
 	worker_loop(&w);
 	if (w.relay != NULL)
 		stderr_finish(w.relay);

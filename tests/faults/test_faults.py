@@ -21,7 +21,7 @@ FOUND = re.compile("|".join("%s: .*%s.*%s" % row for row in (
     ("daemon", "", "(read|write): EIO"),
     ("connection", at("drain@logger"), "read: EIO"),
     ("connection", at("children_reap"), "EINTR"),
-    ("connection", at("wait_for@reaper"), "ECHILD"),
+    ("connection", at("wait_for_child@reaper"), "ECHILD"),
     ("wait", at("setup_descriptors"), "EMFILE"),
     ("reload", at("unit_order"), "EAGAIN"),
     ("reload", at("read_order", "unit_answer"), "ENOMEM"),

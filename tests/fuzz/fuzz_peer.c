@@ -1,5 +1,5 @@
 /*
- * fuzz_peer.c: any address that a peer is bound to, as accept4() may tell it, and any name of a rule.
+ * fuzz_peer.c: any address that a peer is bound to, as accept4() may return it, and any name of a rule.
  *
  * What holds: the environment is a list of NAME=value, where the peer is bound is there at most once
  * and without a control character, and nothing of one connection is left in the next.
@@ -57,7 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	if (environment == NULL)
 		environment = make_environment();
-	/* the kernel tells a byte more for a path that fills all */
+	/* the length of a path that fills all is one more */
 	len = *data++ % (sizeof(from.sun_path) + 2);
 	call.from_len = (socklen_t)(at + len);
 	size--;

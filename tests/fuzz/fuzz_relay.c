@@ -14,7 +14,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* The writer is a handler, or has gone, as the fuzzer likes. */
+/* The writer is a handler, or has exited, as the fuzzer likes. */
 static struct stderr_writer find(void *arg, pid_t writer)
 {
 	const uint8_t *mode = arg;

@@ -116,7 +116,7 @@ static void test_environment(void **state)
 	environment_free(NULL);
 }
 
-/* The longest of all: a path that fills the address, as accept(2) tells it, and a rule that is
+/* The longest of all: a path that fills the address, as accept(2) returns it, and a rule that is
  * too long. */
 static void test_environment_long(void **state)
 {

@@ -172,7 +172,7 @@ static void test_start(void **state)
 	assert_string_equal(text, "err\nmore\n");
 }
 
-/* A start on one end of a pair, that nobody has waited for. */
+/* A start on one end of a pair, that has not been waited for. */
 struct running {
 	struct service service;
 	struct spawn *spawn;
@@ -259,7 +259,7 @@ static void test_many(void **state)
 	}
 }
 
-/* A child that fails leaves our errno alone. */
+/* A child that fails does not change its parent's errno. */
 static void test_errno(void **state)
 {
 	char *argv[] = {writable("/no/such"), NULL};
@@ -288,7 +288,7 @@ static bool is_caught(struct running *r)
 	return !spawn_is_settled(r->spawn);
 }
 
-/* One that somebody stops on its way holds nobody up, and can be given up. */
+/* A child that is stopped on its way delays no other, and can be given up. */
 static void test_give_up(void **state)
 {
 	char *argv[] = {writable("/bin/cat"), NULL};

@@ -132,7 +132,7 @@ static void test_live(void **state)
 	userlimit_free(l);
 }
 
-/* One who has too many live loses no token, and one without a token counts as none live. */
+/* A user with too many live connections loses no token, and one without a token counts as none live. */
 static void test_both(void **state)
 {
 	struct userlimit *l = limit_of(1, 2, 2 * NSEC_PER_SEC, 64);
@@ -186,8 +186,8 @@ static void test_full_at(void **state)
 	userlimit_free(l);
 }
 
-/* 100,000 users, one after the other, take no more memory than was there at the start; who is live
- * is not forgotten, nor are those who came last. */
+/* 100,000 users, one after the other, take no more memory than was there at the start; live
+ * ones are not forgotten, nor are those that came last. */
 static void test_many_users(void **state)
 {
 	struct userlimit *l = limit_of(1, 1, 3600 * NSEC_PER_SEC, 64);
@@ -228,7 +228,7 @@ static void test_forgotten(void **state)
 	userlimit_free(l);
 }
 
-/* More live users than there may be connections: somebody else let them in. */
+/* More live users than there may be connections: another process allowed them. */
 static void test_all_live(void **state)
 {
 	struct userlimit *l = limit_of(0, 0, 0, 0);

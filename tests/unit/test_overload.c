@@ -67,7 +67,7 @@ static void test_busy(void **state)
 	}
 }
 
-/* More causes than are remembered: the one told of first makes room. */
+/* More causes than are remembered: the one logged first makes room. */
 static void test_many_causes(void **state)
 {
 	struct backoff o;
@@ -146,7 +146,7 @@ static void test_failed(void **state)
 	}
 }
 
-/* Those that were begun together wait no longer than the first that failed; after want of resources
+/* Those that were started together wait no longer than the first that failed; after lack of resources
  * the first one does wait. */
 static void test_failed_together(void **state)
 {

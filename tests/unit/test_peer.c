@@ -1,6 +1,6 @@
 /*
- * test_peer.c: who is at the other end, whether anybody still is, and the clean end of those who
- * are turned away.
+ * test_peer.c: who a client is, whether it is still connected, and the clean end of those that are
+ * rejected.
  */
 #include "peer.h"
 
@@ -123,9 +123,10 @@ static void test_gone(void **state)
 			shutdown(fd[1], SHUT_WR);
 		if (rows[k].closed)
 			close(fd[1]);
-		check(peer_gone(fd[0]) == rows[k].gone, "row %zu", k);
+		check(peer_disconnected(fd[0]) == rows[k].gone, "row %zu", k);
 		if (rows[k].closed && recv(fd[0], text, sizeof(text), 0) >= 0)
-			assert_true(peer_gone(fd[0])); /* what it left has been read */
+			assert_true(peer_disconnected(
+				fd[0])); /* what it left has been read */
 		if (!rows[k].closed)
 			close(fd[1]);
 		close(fd[0]);
@@ -153,13 +154,13 @@ static int act_client(int fd, const char *message, bool sends)
 	return len != strlen(message) || memcmp(text, message, len) != 0 ? 3 : 0;
 }
 
-static void try_refuse(int type, const char *message, bool sends, bool reads_first)
+static void try_reject(int type, const char *message, bool sends, bool reads_first)
 {
 	int fd[2], status;
 	pid_t pid;
 
 	open_pair(type, fd);
-	if (!sends) { /* something that nobody ever reads; of packets an empty one first */
+	if (!sends) { /* something that is never read; of packets an empty one first */
 		assert_int_equal(send(fd[1], "", 0, 0), 0);
 		assert_int_equal(send(fd[1], "hello", 5, 0), 5);
 	}
@@ -181,7 +182,7 @@ static void try_refuse(int type, const char *message, bool sends, bool reads_fir
 	      (unsigned)status);
 }
 
-static void test_refuse(void **state)
+static void test_reject(void **state)
 {
 	static const struct {
 		int type;
@@ -201,12 +202,12 @@ static void test_refuse(void **state)
 	(void)state;
 	for (int n = 0; n < 20; n++)
 		for (size_t i = 0; i < COUNT(rows); i++)
-			try_refuse(rows[i].type, rows[i].message, rows[i].sends,
+			try_reject(rows[i].type, rows[i].message, rows[i].sends,
 				   rows[i].reads_first);
 }
 
-/* A client that has gone, or never reads, holds nobody up and kills nobody. */
-static void test_refuse_deaf(void **state)
+/* A client that has disconnected, or never reads, delays and kills no process. */
+static void test_reject_unread(void **state)
 {
 	static char text[4096];
 	int fd[2];
@@ -269,7 +270,7 @@ static void send_fd(int by, int fd)
 	assert_int_equal(sendmsg(by, &msg, 0), 1);
 }
 
-/* What a client sent along holds nobody up, and nobody gets it. */
+/* Descriptors that a client sent delay no process, and none gets them. */
 static void test_descriptors_that_linger(void **state)
 {
 	const int types[] = {SOCK_STREAM, SOCK_SEQPACKET};
@@ -312,8 +313,8 @@ int main(void)
 		cmocka_unit_test(test_groups),
 		cmocka_unit_test(test_read_failed),
 		cmocka_unit_test(test_gone),
-		cmocka_unit_test(test_refuse),
-		cmocka_unit_test(test_refuse_deaf),
+		cmocka_unit_test(test_reject),
+		cmocka_unit_test(test_reject_unread),
 		cmocka_unit_test(test_descriptors_that_linger),
 	};
 

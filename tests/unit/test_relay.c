@@ -175,7 +175,7 @@ static pid_t put_by_child(const struct fixture *f, const char *text)
 	return pid;
 }
 
-/* A process that writes what it is told to, piece by piece, until the end. */
+/* A process that writes as ordered, piece by piece, until the end. */
 static pid_t start_writer(const struct fixture *f, int orders[2])
 {
 	pid_t pid;
@@ -334,7 +334,7 @@ static void test_end_of_file(void **state)
 			    "6stderr service=s conn=1 pid=4000 text=last");
 }
 
-/* Descriptors that a handler sends are refused, by kernels that can, or closed. */
+/* Descriptors that a handler sends are rejected, by kernels that can, or closed. */
 static void test_descriptors(void **state)
 {
 	struct fixture *f = *state;
