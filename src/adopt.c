@@ -1,19 +1,18 @@
 /*
- * adopt.c: makes former units of what was handed over.
+ * adopt.c: makes superseded instances of what was passed.
  *
  * The new config may know nothing of the old workers' services, so each gets a service of its own,
  * with no more than it takes to order it about and to end its handlers.
  */
 #include "adopt.h"
 
-#include "children.h"
 #include "clock.h"
-#include "handover.h"
+#include "lifecycle.h"
+#include "listen_fds.h"
 #include "log.h"
-#include "notify.h"
-#include "orphan.h"
 #include "peer.h"
-#include "worker.h"
+#include "sdnotify.h"
+#include "services.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -33,7 +32,7 @@ struct stub {
 	char *handler[1];
 };
 
-static const struct service *make_service(const struct handed_worker *w)
+static const struct service *make_service(const struct passed_worker *w)
 {
 	struct stub *stub = calloc(1, sizeof(*stub));
 
@@ -62,63 +61,52 @@ static const struct service *make_service(const struct handed_worker *w)
 	return &stub->service;
 }
 
-static struct unit *find_unit(struct supervisor *sup, const char *name)
+/* The superseded instance of this worker, made if it is not there. */
+static struct instance *find_superseded(const struct passed_worker *w)
 {
-	struct unit *u = sup->units;
-
-	while (u != NULL && (u->former || strcmp(u->service->name, name) != 0))
-		u = u->next;
-	return u;
-}
-
-/* The former unit of this worker, made if it is not there. */
-static struct unit *find_former(struct supervisor *sup, const struct handed_worker *w)
-{
-	struct unit *u = sup->units, *heir = find_unit(sup, w->service);
+	struct instance *i = services_first(), *current = services_find(w->service);
 	const struct service *service;
 
-	while (u != NULL && (!u->former || u->number != w->unit))
-		u = u->next;
-	if (u != NULL)
-		return u;
+	while (i != NULL && (!instance_is_superseded(i) || i->number != w->instance))
+		i = i->next;
+	if (i != NULL)
+		return i;
 	service = make_service(w);
-	u = service != NULL ? unit_new(NULL, service) : NULL;
-	if (u == NULL) {
+	i = service != NULL ? lifecycle_new(NULL, service) : NULL;
+	if (i == NULL) {
 		free((void *)(uintptr_t)service);
 		return NULL;
 	}
-	u->former = true;
-	u->number = w->unit;
-	u->worker = w->pid;
-	u->uid = w->uid;
-	u->gid = w->gid;
-	u->started = clock_now();
-	u->board = heir != NULL ? board_hold(heir->board) : NULL;
-	supervisor_add(sup, u);
-	return u;
+	i->state = INSTANCE_SUPERSEDED;
+	i->number = w->instance;
+	i->worker = w->pid;
+	i->uid = w->uid;
+	i->gid = w->gid;
+	i->started = clock_now();
+	i->board = current != NULL ? board_hold(current->board) : NULL;
+	services_add(i);
+	return i;
 }
 
 /* A handler that accepts goes on as that of its service, if there is still one. */
-static void adopt_handler(struct supervisor *sup, const struct handed_worker *w,
-			  int64_t now)
+static void adopt_handler(const struct passed_worker *w, int64_t now)
 {
-	struct unit *u = find_unit(sup, w->service);
+	struct instance *i = services_find(w->service);
+	bool goes_on =
+		w->kind == 'h' && i != NULL && i->worker == 0 && i->listener.fd >= 0;
 
 	close(w->fd);
-	if (w->kind == 'h' && u != NULL && u->worker == 0 && u->listener.fd >= 0) {
-		u->worker = w->pid;
-		u->uid = w->uid;
-		u->gid = w->gid;
-		u->started = now;
-		u->inetd = true;
+	if (!goes_on)
+		i = find_superseded(w);
+	if (i == NULL)
 		return;
-	}
-	u = find_former(sup, w);
-	if (u == NULL)
-		return;
-	u->worker = w->pid;
-	u->inetd = true;
-	unit_order(u, WORKER_TERMINATE, now);
+	i->worker = w->pid;
+	i->wait_handler = true;
+	i->uid = w->uid;
+	i->gid = w->gid;
+	i->started = now;
+	if (!goes_on)
+		instance_terminate(i, now);
 }
 
 static bool is_same_file(int a, int b)
@@ -130,48 +118,45 @@ static bool is_same_file(int a, int b)
 }
 
 /* Generations share a scoreboard, so one that is there already is held once more. */
-static void adopt_board(struct supervisor *sup, struct unit *u, int fd)
+static void adopt_board(struct instance *adopter, int fd)
 {
-	struct board *old = u->board;
-	struct unit *with = sup->units;
+	struct board *old = adopter->board;
+	struct instance *i = services_first();
 
-	while (with != NULL &&
-	       (with->board == NULL || !is_same_file(with->board->fd, fd)))
-		with = with->next;
-	if (with != NULL)
+	while (i != NULL && (i->board == NULL || !is_same_file(i->board->fd, fd)))
+		i = i->next;
+	if (i != NULL)
 		close(fd);
-	u->board = with != NULL ? board_hold(with->board) : board_adopt(fd);
+	adopter->board = i != NULL ? board_hold(i->board) : board_adopt(fd);
 	board_release(old);
 }
 
-static void adopt_worker(struct supervisor *sup, const struct handed_worker *w)
+static void adopt_worker(const struct passed_worker *w)
 {
-	struct unit *u = find_former(sup, w);
+	struct instance *i = find_superseded(w);
 
-	if (u == NULL)
-		close(w->fd); /* it drains, alone */
+	if (i == NULL)
+		close(w->fd); /* it drains by itself */
 	else if (w->kind == 's')
-		u->stderr_out = w->fd;
+		i->stderr_out = w->fd;
 	else if (w->kind == 'b')
-		adopt_board(sup, u, w->fd);
+		adopt_board(i, w->fd);
 	else
-		u->channel = w->fd;
+		i->channel = w->fd;
 }
 
 /* The next worker of its service waits until this one accepts no more. */
-static void drain(struct supervisor *sup, struct unit *u, int64_t now)
+static void drain_adopted(struct instance *i, int64_t now)
 {
-	struct unit *heir = find_unit(sup, u->service->name);
+	struct instance *current = services_find(i->service->name);
 
-	if (heir != NULL && heir->listener.fd >= 0 && heir->worker == 0) {
-		u->heir = heir;
-		heir->awaits++;
-	}
-	unit_order(u, WORKER_DRAIN, now);
+	if (current != NULL && current->listener.fd >= 0 && current->worker == 0)
+		lifecycle_succeed(i, current);
+	instance_drain(i, now);
 }
 
-/* Who is queued gets an end of file, from a process of its own that has a second for it. */
-static void refuse_queued(int listener)
+/* Pending connections get an end of file, from a process of its own that has a second for it. */
+static void refuse_pending(int listener)
 {
 	int fd, type = SOCK_STREAM;
 	socklen_t len = sizeof(type);
@@ -195,35 +180,32 @@ static void drop_unwanted(void)
 	struct listener l;
 	char path[109];
 
-	while (handover_unwanted(&l, path)) {
+	while (listen_fds_unwanted(&l, path)) {
 		const struct service gone = {.socket = path};
 
 		log_event(LOG_INFO, "listen", "socket", path, "error",
 			  "no service wants it any more: removed", NULL);
 		if (*path == '/')
 			listener_remove(&gone, &l);
-		notify_forget(&l);
-		refuse_queued(l.fd);
+		sdnotify_forget(&l);
+		refuse_pending(l.fd);
 		listener_close(&l);
 	}
 }
 
-void adopt_all(struct supervisor *sup, int64_t now)
+void adopt_all(int64_t now)
 {
-	struct handed_worker w;
+	struct passed_worker w;
 
 	drop_unwanted();
-
-	for (struct unit *u = sup->units; u != NULL; u = u->next)
-		u->board = handover_board(u->service->name);
-	while (handover_worker(&w))
+	for (struct instance *i = services_first(); i != NULL; i = i->next)
+		i->board = listen_fds_board(i->service->name);
+	while (listen_fds_worker(&w))
 		if (w.kind == 'h' || w.kind == 'f')
-			adopt_handler(sup, &w, now);
+			adopt_handler(&w, now);
 		else
-			adopt_worker(sup, &w);
-	for (struct unit *u = sup->units; u != NULL; u = u->next)
-		if (u->former && u->channel >= 0)
-			drain(sup, u, now);
-	for (struct unit *u = sup->units; u != NULL; u = u->next)
-		orphan_adopt(u, 0, children_is_ours, sup);
+			adopt_worker(&w);
+	for (struct instance *i = services_first(); i != NULL; i = i->next)
+		if (instance_is_superseded(i) && i->channel >= 0)
+			drain_adopted(i, now);
 }

@@ -1,16 +1,17 @@
 /*
- * children.c: tells whose end it is.
+ * children.c: waits for the supervisor's children, and passes each end to the room that it belongs to.
  */
 #include "children.h"
 
+#include "clock.h"
 #include "control.h"
-#include "log.h"
-#include "orphan.h"
+#include "lifecycle.h"
+#include "logger.h"
+#include "orphans.h"
 #include "privilege.h"
 #include "reload.h"
-#include "stop.h"
+#include "services.h"
 #include "upgrade.h"
-#include "worker.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -18,134 +19,146 @@
 
 #define REAP_A_TURN 64
 
-static struct unit *unit_of_worker(const struct supervisor *sup, pid_t pid)
+/* Processes of the rooms, each of which knows its own. */
+static const struct {
+	bool (*is)(pid_t pid);
+	bool (*exited)(pid_t pid, int status, int64_t now);
+} helpers[] = {{logger_is, logger_exited},
+	       {reload_is, reload_exited},
+	       {upgrade_is, upgrade_exited},
+	       {control_is_writer, control_writer_exited}};
+
+#define HELPERS (sizeof(helpers) / sizeof(*helpers))
+
+static bool unreaped = true; /* children may have exited */
+
+static bool is_helper(pid_t pid)
 {
-	for (struct unit *u = sup->units; u != NULL; u = u->next)
-		if (u->worker == pid)
-			return u;
-	return NULL;
+	size_t i = 0;
+
+	while (i < HELPERS && !helpers[i].is(pid))
+		i++;
+	return i < HELPERS;
 }
 
-static bool is_helper(const struct supervisor *sup, pid_t pid)
+bool children_is_ours(pid_t pid)
 {
-	return pid == sup->logger || pid == sup->loader.pid || pid == sup->probe ||
-	       control_is_writer(pid);
+	return is_helper(pid) || services_of_worker(pid) != NULL;
 }
 
-bool children_is_ours(const void *arg, pid_t pid)
+void children_changed(void)
 {
-	const struct supervisor *sup = arg;
-
-	return is_helper(sup, pid) || unit_of_worker(sup, pid) != NULL;
+	unreaped = true;
 }
 
-static void worker_ended(struct supervisor *sup, struct unit *u, int status,
-			 const struct rusage *usage, int64_t now)
+static void worker_exited(struct instance *i, int status, const struct rusage *usage,
+			  int64_t now)
 {
-	bool inetd = u->inetd;
-	pid_t pid = u->worker;
+	bool was_worker = !i->wait_handler;
+	pid_t pid = i->worker;
 
-	unit_worker_ended(u, &sup->shared, status, usage, now);
-	if (!inetd) {
-		orphan_adopt(u, pid, children_is_ours, sup);
-		stop_orphans(sup, now);
+	lifecycle_worker_ended(i, status, usage, now);
+	if (was_worker) {
+		orphans_adopt(i, pid, children_is_ours);
+		orphans_tick(now);
 	}
-	if (u->retiring)
-		unit_retire(u, &sup->shared, u->order, now);
-	unit_watch(u, &sup->shared, now);
+	lifecycle_go_on(i, now);
 }
 
-static void helper_ended(struct supervisor *sup, pid_t pid, int status, int64_t now)
+static void helper_exited(pid_t pid, int status, int64_t now)
 {
-	struct log_line line;
+	size_t i = 0;
 
-	if (pid == sup->loader.pid) {
-		reload_loaded(sup, status, now);
-		return;
-	}
-	if (pid == sup->probe) {
-		upgrade_probed(sup, status, now);
-		return;
-	}
-	if (control_writer_ended(pid))
-		return;
-	sup->logger = 0;
-	log_begin(&line, LOG_WARNING, "logger");
-	log_num(&line, "pid", pid);
-	log_status(&line, status);
-	log_end(&line);
+	while (i < HELPERS && !helpers[i].exited(pid, status, now))
+		i++;
 }
 
-/* Waits for one of ours that has ended; one that was stopped is as good as dead, except that a
- * handler may do as it likes. */
-static void take_ours(struct supervisor *sup, struct unit *u, pid_t pid, int64_t now)
+/* The group of a handler that accepts is ended with it, while the number is its own. */
+static void end_group(const struct instance *i, pid_t pid)
 {
 	siginfo_t info = {.si_pid = 0};
+
+	if (i->handler_ended &&
+	    waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+	    info.si_pid == pid)
+		(void)privilege_signal(i->uid, i->gid, &pid, 1, SIGKILL, false);
+}
+
+/* Reaps one of ours that has exited. One that was stopped is killed, except that a handler may do as it
+ * likes. */
+static void reap_ours(struct instance *i, pid_t pid, int64_t now)
+{
+	bool is_handler = i != NULL && i->wait_handler;
 	struct rusage usage;
 	int status;
 
-	if (u != NULL && u->inetd &&
-	    u->ended && /* its group, while the number is its own */
-	    waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
-	    info.si_pid == pid)
-		(void)privilege_signal(u->uid, u->gid, &pid, 1, SIGKILL, false);
+	if (is_handler)
+		end_group(i, pid);
 	if (wait4(pid, &status, WNOHANG | WUNTRACED, &usage) != pid)
 		return;
-	if (WIFSTOPPED(status) && u != NULL && u->inetd)
+	if (WIFSTOPPED(status) && is_handler)
 		return;
 	if (WIFSTOPPED(status))
 		(void)kill(pid, SIGKILL);
-	else if (u != NULL)
-		worker_ended(sup, u, status, &usage, now);
+	else if (i != NULL)
+		worker_exited(i, status, &usage, now);
 	else
-		helper_ended(sup, pid, status, now);
+		helper_exited(pid, status, now);
 }
 
-/* Somebody's handler, which may be that of a worker whose own end we have not seen: then this one
- * comes first. `fresh`: this has not been looked at since the last wait for events. */
-static void take_other(struct supervisor *sup, pid_t pid, bool fresh, int64_t now)
+/* A handler, which may be that of a worker whose own end we have not seen: then this one comes first.
+ * `fresh`: this has not been looked at since the last wait for events. */
+static void reap_other(pid_t pid, bool fresh, int64_t now)
 {
-	if (orphan_bury(pid))
+	if (orphans_reap(pid))
 		return;
-	for (struct unit *u = sup->units; fresh && u != NULL; u = u->next)
-		if (u->worker != 0)
-			take_ours(sup, u, u->worker, now);
-	if (!orphan_bury(pid))
+	for (struct instance *i = services_first(); fresh && i != NULL; i = i->next)
+		if (i->worker != 0)
+			reap_ours(i, i->worker, now);
+	if (!orphans_reap(pid))
 		(void)waitpid(pid, NULL, WNOHANG | WUNTRACED);
 }
 
-void children_adopt(struct supervisor *sup, int64_t now)
-{
-	for (struct unit *u = sup->units; u != NULL; u = u->next) {
-		if (now < u->adopt_due)
-			continue;
-		orphan_adopt(u, 0, children_is_ours, sup);
-		stop_orphans(sup, now);
-	}
-}
-
-bool children_reap(struct supervisor *sup, int64_t now)
+/* Reaps a few. True if there may be more. */
+static bool reap(int64_t now)
 {
 	siginfo_t info;
 	bool fresh = true;
 
-	for (int i = 0; i < REAP_A_TURN; i++) {
-		struct unit *u;
+	for (int n = 0; n < REAP_A_TURN; n++) {
+		struct instance *i;
 
 		info.si_pid = 0;
 		if (waitid(P_ALL, 0, &info, WEXITED | WSTOPPED | WNOHANG | WNOWAIT) < 0)
 			return errno == EINTR;
 		if (info.si_pid == 0)
 			return false;
-		u = unit_of_worker(sup, info.si_pid);
-		if (u != NULL || is_helper(sup, info.si_pid)) {
-			take_ours(sup, u, info.si_pid, now);
+		i = services_of_worker(info.si_pid);
+		if (i != NULL || is_helper(info.si_pid)) {
+			reap_ours(i, info.si_pid, now);
 		} else if (info.si_code == CLD_STOPPED) { /* a handler may stop itself */
 			(void)waitpid(info.si_pid, NULL, WNOHANG | WUNTRACED);
 		} else {
-			take_other(sup, info.si_pid, fresh, now);
+			reap_other(info.si_pid, fresh, now);
 			fresh = false;
 		}
 	}
 	return true;
+}
+
+int64_t children_due(void)
+{
+	int64_t due = unreaped ? 0 : CLOCK_NEVER;
+
+	for (const struct instance *i = services_first(); i != NULL; i = i->next)
+		due = clock_min(due, i->adopt_due);
+	return due;
+}
+
+void children_tick(int64_t now)
+{
+	unreaped = unreaped && reap(now);
+	for (struct instance *i = services_first(); i != NULL; i = i->next)
+		if (now >= i->adopt_due)
+			orphans_adopt(i, 0, children_is_ours);
 }

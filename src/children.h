@@ -1,17 +1,20 @@
-/* children.h: waits for the supervisor's children: workers, handlers that accept, orphans, helpers. */
+/* children.h: whose child has exited: workers, handlers that accept, orphans, helpers. */
 #ifndef UDSD_CHILDREN_H
 #define UDSD_CHILDREN_H
 
-#include "supervisor_state.h"
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
 
-/* Whether the pid is one of ours that is no handler of a worker's; an orphan_is_ours(). */
-bool children_is_ours(const void *supervisor, pid_t pid);
+/* Whether the pid is one of ours that is no handler of a worker's; an orphans_is_ours(). */
+bool children_is_ours(pid_t pid);
 
-/* Waits for a few that have ended; what else is to be done must not starve for them. True if there
- * may be more. */
-bool children_reap(struct supervisor *sup, int64_t now);
+/* SIGCHLD has come. */
+void children_changed(void);
 
-/* Takes over dead workers' handlers for whom there was no memory. */
-void children_adopt(struct supervisor *sup, int64_t now);
+/* Reaps a few that have exited (what else is to be done must not starve for them), and takes over exited
+ * workers' handlers for which there was no memory. */
+int64_t children_due(void);
+void children_tick(int64_t now);
 
 #endif

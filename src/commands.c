@@ -6,10 +6,9 @@
  */
 #include "commands.h"
 
-#include "change.h"
+#include "apply.h"
 #include "log.h"
-#include "orphan.h"
-#include "path.h"
+#include "orphans.h"
 #include "reload.h"
 #include "status.h"
 
@@ -27,11 +26,10 @@ struct command {
 
 struct request {
 	const struct command *command;
-	struct supervisor *sup;
 	struct client *client;
 	const char *service; /* NULL: not said */
-	struct unit *unit;   /* its unit */
-	const char *id;      /* NULL: not said */
+	struct instance *instance;
+	const char *id; /* NULL: not said */
 	int64_t now;
 };
 
@@ -56,7 +54,7 @@ static void commands_records(const struct request *r)
 	if (!control_begin_answer(r->client, &out))
 		return;
 	fputs(ANSWER_OK, out);
-	r->command->write(out, r->sup, r->service, r->now);
+	r->command->write(out, r->service, r->now);
 	fputs(RECORD_END "\n", out);
 	control_end_answer(out);
 }
@@ -65,18 +63,18 @@ static void commands_records(const struct request *r)
  * is untrusted: a worker looks the connection up among its own, and an orphan is our child. */
 static bool commands_end(const struct request *r, const struct live *live)
 {
-	for (struct unit *u = r->sup->units; u != NULL; u = u->next)
-		if (u->worker != 0 && u->worker == live->slot->owner && !u->inetd &&
-		    u->board == live->unit->board)
-			return unit_end(u, live->slot->id);
-	return orphan_end(live->slot, live->pid, r->now);
+	for (struct instance *u = services_first(); u != NULL; u = u->next)
+		if (u->worker != 0 && u->worker == live->slot->owner &&
+		    !u->wait_handler && u->board == live->instance->board)
+			return instance_end(u, live->slot->id);
+	return orphans_end(live->slot, live->pid, r->now);
 }
 
 static bool commands_find_and_end(const struct request *r, uint64_t id)
 {
 	struct live at = {0};
 
-	while (status_next_live(r->sup, r->service, &at))
+	while (status_next_live(r->service, &at))
 		if (at.slot->id == id && commands_end(r, &at))
 			return true;
 	return false;
@@ -99,23 +97,23 @@ static void commands_kill(const struct request *r)
 
 static void commands_set_enabled(const struct request *r, bool enabled)
 {
-	const char *step;
+	struct failure f;
 
-	if (r->unit->former) {
+	if (instance_is_superseded(r->instance)) {
 		control_error(r->client, "the service has been removed from the config");
 		return;
 	}
-	if (r->unit->enabled == enabled) {
+	if (r->instance->enabled == enabled) {
 		control_answer(r->client, ANSWER_OK);
 		return;
 	}
 	commands_log(r);
-	if (change_unit(r->sup, r->unit, enabled, &step, r->now) == 0) {
-		path_look_soon(r->sup, r->now);
+	f = apply_instance(r->instance, enabled, r->now);
+	if (!failed(f)) {
 		control_answer(r->client, ANSWER_OK);
 		return;
 	}
-	control_error(r->client, "%s: %s", step, strerror(errno));
+	control_error(r->client, "%s: %s", f.operation, strerror(f.error));
 }
 
 static void commands_disable(const struct request *r)
@@ -128,12 +126,10 @@ static void commands_enable(const struct request *r)
 	commands_set_enabled(r, true);
 }
 
-/* One that has begun may have read the config before it was changed, so the next one counts. */
 static void commands_reload(const struct request *r)
 {
 	commands_log(r);
-	control_await_reload(r->client, r->sup->reloads + 1, r->now);
-	reload_request(r->sup, r->now);
+	control_await_reload(r->client, reload_request(), r->now);
 }
 
 static const struct command commands[] = {
@@ -166,10 +162,10 @@ static void commands_unknown(struct client *c)
 	control_error(c, "no such request: there are%s", names);
 }
 
-void commands_run(struct supervisor *sup, struct client *c, int64_t now)
+void commands_run(struct client *c, int64_t now)
 {
 	char *rest = c->request, *word[4] = {NULL};
-	struct request r = {.sup = sup, .client = c, .now = now};
+	struct request r = {.client = c, .now = now};
 	int n = 0;
 
 	while (n < 4 && (word[n] = strtok_r(rest, " \t\r", &rest)) != NULL)
@@ -178,15 +174,13 @@ void commands_run(struct supervisor *sup, struct client *c, int64_t now)
 	r.service = word[1];
 	r.id = n > 2 ? word[2] : NULL;
 	if (r.service != NULL)
-		r.unit = status_find(sup, r.service);
-	if (sup->stopping)
-		control_error(c, "udsd is stopping");
-	else if (r.command == NULL)
+		r.instance = status_find(r.service);
+	if (r.command == NULL)
 		commands_unknown(c);
 	else if (!protocol_takes(r.command->arguments, n - 1))
 		control_error(c, "too few or too many words: %s %s", r.command->name,
 			      r.command->arguments);
-	else if (r.service != NULL && r.unit == NULL)
+	else if (r.service != NULL && r.instance == NULL)
 		control_error(c, "no service has this name");
 	else
 		r.command->run(&r);

@@ -3,9 +3,9 @@
 #define UDSD_COMMANDS_H
 
 #include "control_client.h"
-#include "supervisor_state.h"
+#include "services.h"
 
 /* Does what the line in client->request asks for. The client is answered by then, or waits. */
-void commands_run(struct supervisor *sup, struct client *client, int64_t now);
+void commands_run(struct client *client, int64_t now);
 
 #endif

@@ -8,12 +8,13 @@
 #include "control_client.h"
 #include "log.h"
 #include "overload.h"
+#include "lifecycle.h"
 #include "peer.h"
+#include "reload.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 
 #define CLIENTS 16
@@ -21,6 +22,7 @@
 #define FULL_PAUSE (100 * NSEC_PER_MSEC)
 
 static struct client clients[CLIENTS];
+static bool control_stopping; /* udsd is: no request is taken */
 
 static struct client *control_of_writer(pid_t pid)
 {
@@ -35,10 +37,12 @@ bool control_is_writer(pid_t pid)
 	return control_of_writer(pid) != NULL;
 }
 
-bool control_writer_ended(pid_t pid)
+bool control_writer_exited(pid_t pid, int status, int64_t now)
 {
 	struct client *c = control_of_writer(pid);
 
+	(void)status;
+	(void)now;
 	if (c != NULL)
 		control_answer(c, NULL);
 	return c != NULL;
@@ -59,24 +63,26 @@ static void control_tell_reloaded(struct client *c, const char *head, const char
 	}
 }
 
-void control_reloaded(struct supervisor *sup, const char *verdict, const char *text)
+static void control_collect_reload(void)
 {
+	struct reload_result r = reload_result();
+
 	for (size_t i = 0; i < CLIENTS; i++)
 		if (clients[i].used && clients[i].reload != 0 &&
-		    clients[i].reload <= sup->reloads && clients[i].fd >= 0)
-			control_tell_reloaded(&clients[i], verdict, text);
+		    clients[i].reload <= r.number && clients[i].fd >= 0)
+			control_tell_reloaded(&clients[i], r.verdict, r.text);
 }
 
 /* ---- Clients ------------------------------------------------------------------------------- */
 
 /* Whether the peer may ask; else it gets an error and is closed. */
-static bool control_admit(const struct unit *u, int fd, struct peer *peer)
+static bool control_admit(const struct instance *i, int fd, struct peer *peer)
 {
 	const char *denied;
 	struct log_line line;
 
-	if (peer_read(fd, access_wants_groups(&u->service->access), peer) == 0 &&
-	    access_check(&u->service->access, peer, &denied) != NULL)
+	if (peer_read(fd, access_wants_groups(&i->service->access), peer) == 0 &&
+	    access_check(&i->service->access, peer, &denied) != NULL)
 		return true;
 	log_begin(&line, LOG_INFO, "control");
 	log_str(&line, "status", "refused");
@@ -87,18 +93,16 @@ static bool control_admit(const struct unit *u, int fd, struct peer *peer)
 	return false;
 }
 
-static void control_begin(struct supervisor *sup, struct client *c, int fd,
-			  const struct peer *peer, int64_t now)
-{
-	struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
+static void control_ready(struct watch *w, int64_t now);
 
-	*c = (struct client){.watch = {.kind = WATCH_CLIENT},
+static void control_begin(struct client *c, int fd, const struct peer *peer, int64_t now)
+{
+	*c = (struct client){.watch = {.ready = control_ready},
 			     .used = true,
 			     .fd = fd,
-			     .epoll = sup->shared.epoll,
 			     .peer = *peer,
 			     .due = now + REQUEST_TIME};
-	if (epoll_ctl(c->epoll, EPOLL_CTL_ADD, fd, &event) < 0)
+	if (watch_set(&c->watch, fd, true) < 0)
 		control_answer(c, NULL);
 }
 
@@ -110,24 +114,24 @@ static struct client *control_free_client(void)
 	return NULL;
 }
 
-void control_accept(struct supervisor *sup, struct unit *u, int64_t now)
+static void control_accept(struct instance *i, int64_t now)
 {
 	struct client *c = control_free_client();
 	struct peer peer = {0};
 	int fd = -1;
 
 	if (c != NULL)
-		fd = accept4(u->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		fd = accept4(i->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd >= 0) {
-		if (control_admit(u, fd, &peer))
-			control_begin(sup, c, fd, &peer, now);
+		if (control_admit(i, fd, &peer))
+			control_begin(c, fd, &peer, now);
 		return;
 	}
 	if (c == NULL)
-		u->backoff.until = now + FULL_PAUSE;
+		i->backoff.until = now + FULL_PAUSE;
 	else if (errno != EAGAIN && errno != EINTR)
-		backoff_busy(&u->backoff, failure("accept"), now);
-	unit_watch(u, &sup->shared, now);
+		backoff_busy(&i->backoff, failure("accept"), now);
+	instance_watch(i, now);
 }
 
 /* Whether the request is whole. One that never will be has been answered. */
@@ -152,17 +156,32 @@ static bool control_read(struct client *c)
 	return c->used && end != NULL;
 }
 
-void control_event(struct supervisor *sup, const struct watch *w, int64_t now)
+/* A client has sent something, or has disconnected. */
+static void control_ready(struct watch *w, int64_t now)
 {
-	struct client *c = (struct client *)(uintptr_t)w;
+	struct client *c = (struct client *)(void *)w;
 	struct pollfd p = {.fd = c->fd}; /* POLLHUP comes unasked */
 
 	if (!c->used || c->fd < 0)
 		return;
-	if (c->reload == 0 && control_read(c))
-		commands_run(sup, c, now);
-	else if (c->reload != 0 && poll(&p, 1, 0) == 1) /* disconnected */
+	if (c->reload != 0 && poll(&p, 1, 0) == 1) /* disconnected */
 		control_answer(c, NULL);
+	if (c->reload != 0 || !control_read(c))
+		return;
+	if (control_stopping)
+		control_error(c, "udsd is stopping");
+	else
+		commands_run(c, now);
+}
+
+void control_open(void)
+{
+	lifecycle_on_control(control_accept);
+}
+
+void control_stop(void)
+{
+	control_stopping = true;
 }
 
 int64_t control_due(void)
@@ -177,6 +196,7 @@ int64_t control_due(void)
 
 void control_tick(int64_t now)
 {
+	control_collect_reload();
 	for (size_t i = 0; i < CLIENTS; i++)
 		if (clients[i].used && clients[i].due <= now)
 			control_answer(&clients[i], NULL);

@@ -11,7 +11,6 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -22,7 +21,7 @@
 void control_answer(struct client *c, const char *text)
 {
 	if (c->fd >= 0) {
-		(void)epoll_ctl(c->epoll, EPOLL_CTL_DEL, c->fd, NULL);
+		(void)watch_set(&c->watch, c->fd, false);
 		peer_reject(c->fd, SOCK_STREAM, text);
 	}
 	*c = (struct client){.fd = -1};
@@ -70,7 +69,7 @@ bool control_begin_answer(struct client *c, FILE **out)
 		control_error(c, "%s", strerror(errno));
 		return false;
 	}
-	(void)epoll_ctl(c->epoll, EPOLL_CTL_DEL, c->fd, NULL);
+	(void)watch_set(&c->watch, c->fd, false);
 	close(c->fd);
 	c->fd = -1;
 	c->writer = pid;
@@ -87,9 +86,7 @@ _Noreturn void control_end_answer(FILE *out)
 
 void control_await_reload(struct client *c, unsigned number, int64_t now)
 {
-	struct epoll_event event = {.data.ptr = c}; /* only whether it hangs up */
-
-	(void)epoll_ctl(c->epoll, EPOLL_CTL_MOD, c->fd, &event);
+	watch_hangup(&c->watch, c->fd);
 	c->reload = number;
 	c->due = now + RELOAD_TIME;
 }

@@ -8,10 +8,10 @@
 #ifndef UDSD_CONTROL_CLIENT_H
 #define UDSD_CONTROL_CLIENT_H
 
+#include "events.h"
 #include "log.h"
 #include "peer.h"
 #include "protocol.h"
-#include "unit.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -22,7 +22,6 @@ struct client {
 	struct watch watch; /* the first member: a watch is a client */
 	bool used;
 	int fd;       /* -1: the writer has it */
-	int epoll;    /* where it is watched */
 	pid_t writer; /* 0: none */
 	struct peer peer;
 	int64_t due;     /* when it is given up */

@@ -8,11 +8,14 @@
 #include "listener.h"
 
 #include "clock.h"
-#include "place.h"
+#include "directory.h"
+#include "log.h"
+#include "sockpath.h"
 #include "unixsock.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <linux/sockios.h>
 #include <stdio.h>
@@ -26,15 +29,6 @@
 #ifndef SIOCUNIXFILE
 # define SIOCUNIXFILE (SIOCPROTOPRIVATE + 0)
 #endif
-/* Closes what is open, and keeps errno. */
-static void close_kept(int fd)
-{
-	int saved = errno;
-
-	if (fd >= 0)
-		close(fd);
-	errno = saved;
-}
 
 /* An O_PATH descriptor of what the socket is bound to, by the socket if root, else by its name. */
 static int open_bound(int fd, int dir, const char *name)
@@ -78,30 +72,32 @@ static int set_owner_and_mode(const struct service *s, int path)
 	return chmod(name, s->socket_mode);
 }
 
+static const char set_owner_operation[] = "set the owner and mode";
+
+static bool is_same_inode(const struct stat *st, dev_t device, ino_t inode)
+{
+	return st->st_dev == device && st->st_ino == inode;
+}
+
 /* Gives what is bound its owner, and notes its identity. */
-static int own_path(const struct service *s, struct listener *l, int dir,
-		    const char *name, const char **step)
+static struct failure own_path(const struct service *s, struct listener *l, int dir,
+			       const char *name)
 {
 	int path = open_bound(l->fd, dir, name);
+	struct failure f = SUCCESS;
 	struct stat st = {0}, named;
-	int rc;
 
-	*step = "set the owner and mode";
 	if (path < 0)
-		return -1;
-	rc = fstat(path, &st);
+		return failure(set_owner_operation);
+	if (fstat(path, &st) < 0 || set_owner_and_mode(s, path) < 0)
+		f = failure(set_owner_operation);
 	l->device = st.st_dev;
 	l->inode = st.st_ino;
-	if (rc == 0)
-		rc = set_owner_and_mode(s, path);
 	close(path);
-	if (rc == 0 && (fstatat(dir, name, &named, AT_SYMLINK_NOFOLLOW) < 0 ||
-			named.st_dev != st.st_dev || named.st_ino != st.st_ino)) {
-		*step = "somebody replaced the directory meanwhile";
-		errno = EADDRINUSE;
-		rc = -1;
-	}
-	return rc;
+	if (!failed(f) && (fstatat(dir, name, &named, AT_SYMLINK_NOFOLLOW) < 0 ||
+			   !is_same_inode(&named, l->device, l->inode)))
+		f = failure_of("another process replaced the directory", EADDRINUSE);
+	return f;
 }
 
 /* Removes a name of the directory if it is the socket. */
@@ -110,87 +106,85 @@ static void remove_name(const struct listener *l, int dir, const char *name)
 	struct stat st;
 
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(st.st_mode) &&
-	    st.st_dev == l->device && st.st_ino == l->inode)
+	    is_same_inode(&st, l->device, l->inode))
 		(void)unlinkat(dir, name, 0);
 }
 
-static int open_path(const struct service *s, struct listener *l,
-		     const struct sockaddr_un *sun, socklen_t len, int64_t until,
-		     const char **step)
+/* What bind() makes has a narrow mode: a connect(2) that was let in by a wider one could be delayed until
+ * we listen. */
+static struct failure bind_at(const struct service *s, struct listener *l, int dir,
+			      const char *name, int64_t until)
 {
-	const char *name;
-	int dir, spare, saved, rc = -1;
+	int spare = fcntl(dir, F_DUPFD_CLOEXEC, 0); /* for what we are about to bind */
+	struct sockaddr_un sun;
+	socklen_t len = unixsock_address(s->socket, &sun);
+	struct failure f;
 
-	*step = "make the directory";
-	if (place_make_parents(s->socket, s->directory_mode) < 0)
-		return -1;
-	*step = "open the directory";
-	dir = place_open_parent(s->socket, &name);
-	if (dir < 0)
-		return -1;
-	place_lock(dir);
-	spare = fcntl(dir, F_DUPFD_CLOEXEC,
-		      0); /* or we could not tell what we have bound */
-	if (spare < 0 || place_clear(dir, name, until, step) < 0)
-		goto out;
-	/* What bind() makes has this mode: a connect(2) that was let in by a wider one could be
-	 * delayed until we listen. */
-	*step = "bind";
-	if (fchmod(l->fd, s->socket_mode & (S_IRUSR | S_IWUSR)) < 0 ||
-	    bind(l->fd, (const struct sockaddr *)sun, len) < 0)
-		goto out;
+	if (spare < 0)
+		return failure("open the directory");
+	f = sockpath_clear(dir, name, until);
+	if (!failed(f) && (fchmod(l->fd, s->socket_mode & (S_IRUSR | S_IWUSR)) < 0 ||
+			   bind(l->fd, (const struct sockaddr *)&sun, len) < 0))
+		f = failure("bind");
 	close(spare);
-	spare = -1;
-	rc = own_path(s, l, dir, name, step);
-	if (rc == 0) {
-		*step = "listen";
-		rc = listen(l->fd, s->backlog);
-	}
-	saved = errno;
-	if (rc < 0)
+	if (failed(f))
+		return f;
+	f = own_path(s, l, dir, name);
+	if (!failed(f) && listen(l->fd, s->backlog) < 0)
+		f = failure("listen");
+	if (failed(f))
 		remove_name(l, dir, name);
-	errno = saved;
-out:
-	close_kept(spare);
-	close_kept(dir);
-	return rc;
+	return f;
 }
 
-int listener_open(const struct service *s, struct listener *l, int64_t until,
-		  const char **step)
+static struct failure open_path(const struct service *s, struct listener *l,
+				int64_t until)
+{
+	struct failure f;
+	const char *name;
+	int dir;
+
+	if (directory_make_parents(s->socket, s->directory_mode) < 0)
+		return failure("make the directory");
+	dir = directory_open_parent(s->socket, &name);
+	if (dir < 0)
+		return failure("open the directory");
+	sockpath_lock(dir);
+	f = bind_at(s, l, dir, name, until);
+	close(dir);
+	return f;
+}
+
+static struct failure open_abstract(const struct service *s, struct listener *l)
 {
 	struct sockaddr_un sun;
 	socklen_t len = unixsock_address(s->socket, &sun);
-	struct stat st = {0};
-	int saved, on = s->pass_fds, rc;
+	struct stat st;
 
-	*step = "create a socket";
+	if (bind(l->fd, (const struct sockaddr *)&sun, len) < 0 || fstat(l->fd, &st) < 0)
+		return failure("bind");
+	l->inode = st.st_ino; /* which only tells it from others */
+	return listen(l->fd, s->backlog) < 0 ? failure("listen") : SUCCESS;
+}
+
+struct failure listener_open(const struct service *s, struct listener *l, int64_t until)
+{
+	int on = s->pass_fds;
+	struct failure f;
+
 	*l = (struct listener){
 		.fd = socket(AF_UNIX, s->type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0),
 		.since = clock_now(),
 		.wd = -1,
 		.dir_wd = -1};
 	if (l->fd < 0)
-		return -1;
+		return failure("create a socket");
 	/* Else a client could park descriptors here; older kernels do not know it. */
 	(void)setsockopt(l->fd, SOL_SOCKET, SO_PASSRIGHTS, &on, sizeof(on));
-	if (*s->socket == '@') {
-		*step = "bind";
-		rc = bind(l->fd, (const struct sockaddr *)&sun, len);
-		if (rc == 0)
-			rc = fstat(l->fd, &st);
-		l->inode = st.st_ino; /* which only tells it from others */
-		*step = "listen";
-		if (rc == 0)
-			rc = listen(l->fd, s->backlog);
-	} else {
-		rc = open_path(s, l, &sun, len, until, step);
-	}
-	saved = errno;
-	if (rc < 0)
+	f = *s->socket == '@' ? open_abstract(s, l) : open_path(s, l, until);
+	if (failed(f))
 		listener_close(l);
-	errno = saved;
-	return rc;
+	return f;
 }
 
 /* Whether the descriptor is a listening socket of this type. */
@@ -253,13 +247,13 @@ static enum listener_state look(const struct service *s, const struct listener *
 {
 	struct stat st;
 
-	*dir = place_open_parent(s->socket, name);
+	*dir = directory_open_parent(s->socket, name);
 	if (*dir < 0)
 		return LISTENER_GONE;
 	*name = own_name(l, *name, space, NAME_MAX + 1);
 	if (fstatat(*dir, *name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return LISTENER_GONE;
-	return S_ISSOCK(st.st_mode) && st.st_dev == l->device && st.st_ino == l->inode
+	return S_ISSOCK(st.st_mode) && is_same_inode(&st, l->device, l->inode)
 		       ? LISTENER_OURS
 		       : LISTENER_FOREIGN;
 }
@@ -285,27 +279,32 @@ enum listener_state listener_look(const struct service *s, const struct listener
 	return state;
 }
 
-int listener_apply(const struct service *s, const struct listener *l, const char **step)
+struct failure listener_apply(const struct service *s, const struct listener *l)
 {
-	int on = s->pass_fds, dir, path = -1, rc = 0;
+	int on = s->pass_fds, dir, path = -1;
+	struct failure f = SUCCESS;
 	char space[NAME_MAX + 1];
 	const char *name;
 	struct stat st;
 
-	*step = "set the owner and mode";
 	if (l->foreign)
-		return 0;
+		return SUCCESS;
 	if (has_path(s, l)) {
 		if (look(s, l, &dir, &name, space) == LISTENER_OURS)
 			path = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-		if (path >= 0 && fstat(path, &st) == 0 && st.st_ino == l->inode &&
-		    st.st_dev == l->device)
-			rc = set_owner_and_mode(s, path);
-		close_kept(dir);
-		close_kept(path);
+		if (path >= 0 && fstat(path, &st) == 0 &&
+		    is_same_inode(&st, l->device, l->inode) &&
+		    set_owner_and_mode(s, path) < 0)
+			f = failure(set_owner_operation);
+		if (dir >= 0)
+			close(dir);
+		if (path >= 0)
+			close(path);
 	}
 	(void)setsockopt(l->fd, SOL_SOCKET, SO_PASSRIGHTS, &on, sizeof(on));
-	return rc < 0 ? -1 : listen(l->fd, s->backlog);
+	if (!failed(f) && listen(l->fd, s->backlog) < 0)
+		f = failure("listen");
+	return f;
 }
 
 int listener_hide(const struct service *s, struct listener *l, bool hide)
@@ -313,20 +312,22 @@ int listener_hide(const struct service *s, struct listener *l, bool hide)
 	struct listener there = *l, here = *l;
 	char space[2][NAME_MAX + 1];
 	const char *name, *from, *to;
-	int dir, rc;
+	int dir, rc, saved;
 
 	if (!has_path(s, l) || l->hidden == hide)
 		return 0;
-	dir = place_open_parent(s->socket, &name);
+	dir = directory_open_parent(s->socket, &name);
 	if (dir < 0)
 		return -1;
 	there.hidden = hide;
 	from = own_name(&here, name, space[0], sizeof(space[0]));
 	to = own_name(&there, name, space[1], sizeof(space[1]));
 	rc = renameat2(dir, from, dir, to, RENAME_NOREPLACE);
+	saved = errno;
 	if (rc == 0)
 		l->hidden = hide;
-	close_kept(dir);
+	close(dir);
+	errno = saved;
 	return rc;
 }
 
@@ -338,7 +339,7 @@ void listener_remove(const struct service *s, const struct listener *l)
 
 	if (!has_path(s, l))
 		return;
-	dir = place_open_parent(s->socket, &name);
+	dir = directory_open_parent(s->socket, &name);
 	if (dir < 0)
 		return;
 	remove_name(l, dir, own_name(l, name, space, sizeof(space)));
@@ -350,4 +351,35 @@ void listener_close(struct listener *l)
 	if (l->fd >= 0)
 		close(l->fd);
 	l->fd = -1;
+}
+
+void listener_log(const struct service *s)
+{
+	if (s->handler == NULL)
+		log_event(LOG_INFO, "listen", "control-socket", s->socket, NULL);
+	else
+		log_event(LOG_INFO, "listen", "service", s->name, "socket", s->socket,
+			  NULL);
+}
+
+void listener_name(const struct listener *l, char name[LISTENER_NAME])
+{
+	snprintf(name, LISTENER_NAME, "udsd-%jx-%jx-%" PRId64, (uintmax_t)l->device,
+		 (uintmax_t)l->inode, l->since);
+}
+
+bool listener_parse_name(const char *name, struct listener *l)
+{
+	uintmax_t device, inode;
+	int64_t since;
+	int end = 0;
+
+	if (sscanf(name, "udsd-%" SCNxMAX "-%" SCNxMAX "-%" SCNd64 "%n", &device, &inode,
+		   &since, &end) < 3 ||
+	    name[end] != '\0')
+		return false;
+	l->since = since;
+	l->device = (dev_t)device;
+	l->inode = (ino_t)inode;
+	return true;
 }

@@ -1,14 +1,17 @@
 /*
- * logger.c: reads records, calls syslog(3) or writes to standard error.
+ * logger.c: the log process: reads records, calls syslog(3) or writes to standard error. And its
+ * supervision: a new one is started when it has exited.
  *
- * When nobody reads /dev/log or it is missing, nothing is read from the channels either: they fill
- * and their writers count what they lose. So lines are dropped in one place only, and syslog(3),
- * which would lose them in silence, is not called in vain.
- * It exits when every channel's last writer has gone.
+ * When there is no syslogd nothing is read from the channels either: they fill and their writers count
+ * what they lose. So lines are dropped in one place only, and syslog(3), which would lose them in
+ * silence, is not called without effect. The process exits when every channel's last writer has exited.
  */
 #include "logger.h"
 
+#include "clock.h"
 #include "log.h"
+#include "log_channel.h"
+#include "services.h"
 #include "title.h"
 #include "unixsock.h"
 
@@ -16,18 +19,21 @@
 #include <fcntl.h>
 #include <paths.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-#define LOOK_AWAY_MS 20  /* lets records gather */
-#define RETRY_MS 250     /* between looks for a syslogd that is missing */
-#define EVENTS 64        /* channels looked at in a turn */
-#define READ_BYTES 16384 /* records read at once, and written */
-#define FACILITY_ORDER 'F'
+#define LOOK_AWAY_MS 20          /* lets records gather */
+#define RETRY_MS 250             /* between looks for a syslogd that is missing */
+#define EVENTS 64                /* channels looked at in a turn */
+#define READ_BYTES 16384         /* records read at once, and written */
+#define EXIT_TIME NSEC_PER_SEC   /* what it gets to finish */
+#define START_PAUSE NSEC_PER_SEC /* from one log process to the next, at least */
 
 enum {
 	ORDERS_FD = 3,
@@ -35,55 +41,16 @@ enum {
 	NEXT_FD
 }; /* in the log process: orders, the supervisor's lines */
 
-int log_channel_open(struct log_channel *c)
-{
-	int fd[2];
-
-	if (pipe2(fd, O_CLOEXEC | O_NONBLOCK) < 0)
-		return -1;
-	*c = (struct log_channel){.in = fd[1], .out = fd[0]};
-	return 0;
-}
-
-int log_orders_open(struct log_channel *c)
-{
-	int fd[2];
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fd) < 0)
-		return -1;
-	*c = (struct log_channel){.in = fd[1], .out = fd[0]};
-	return 0;
-}
-
-void log_channel_close(struct log_channel *c)
-{
-	if (c->in >= 0)
-		close(c->in);
-	if (c->out >= 0)
-		close(c->out);
-	c->in = c->out = -1;
-}
-
-void logger_add(const struct log_channel *orders, struct log_channel *more)
-{
-	if (!more->known)
-		more->known = unixsock_send(orders->in, "+", 1, more->out) == 0;
-}
-
-void logger_set_facility(const struct log_channel *orders, int facility)
-{
-	const char order[2] = {FACILITY_ORDER, (char)(facility >> 3)};
-
-	(void)unixsock_send(orders->in, order, sizeof(order), -1);
-}
+static pid_t logger_pid;    /* 0: none */
+static int64_t logger_next; /* when the next one may be started */
+static bool use_syslog;
 
 /* The log process itself from here on. */
 
-static bool use_syslog;
 static int channels; /* epoll instance over all of them */
 static int live;     /* channels that have not ended */
 
-/* Whether somebody is there to take what syslog(3) sends. */
+/* Whether a syslogd takes what syslog(3) sends. */
 static bool has_syslogd(void)
 {
 	struct sockaddr_un sun;
@@ -144,7 +111,7 @@ static size_t emit(char *text, size_t len)
 	return rest;
 }
 
-static bool watch(int fd)
+static bool add_channel(int fd)
 {
 	struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
 
@@ -173,9 +140,9 @@ static ssize_t take_order(void)
 
 	if (c != NULL && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
 		memcpy(&fd, CMSG_DATA(c), sizeof(fd));
-		if (!watch(fd))
+		if (!add_channel(fd))
 			close(fd);
-	} else if (n == 2 && order[0] == FACILITY_ORDER && use_syslog) {
+	} else if (n == 2 && order[0] == LOG_ORDER_FACILITY && use_syslog) {
 		openlog("udsd", 0, order[1] << 3);
 	}
 	return n;
@@ -192,7 +159,7 @@ static bool take_orders(void)
 }
 
 /* Logs what a channel has now, which is whole records; what comes meanwhile has its turn later. */
-static void drain(int fd)
+static void drain_channel(int fd)
 {
 	static char text[READ_BYTES];
 	size_t kept = 0;
@@ -211,17 +178,17 @@ static void drain(int fd)
 	}
 }
 
-/* False at its end: the last writer has gone, and nothing is left. */
-static bool serve(const struct epoll_event *event)
+/* False at its end: the last writer has closed it, and nothing is left. */
+static bool take_event(const struct epoll_event *event)
 {
 	if (event->data.fd == ORDERS_FD)
 		return take_orders();
 	if (event->events & EPOLLIN)
-		drain(event->data.fd);
+		drain_channel(event->data.fd);
 	return (event->events & (EPOLLIN | EPOLLHUP)) != EPOLLHUP;
 }
 
-/* Waits for a syslogd that is missing: true when it is there, false when there is nobody left
+/* Waits for a syslogd that is missing: true when it is there, false when no writer is left
  * whose lines it could get. */
 static bool wait_for_syslogd(void)
 {
@@ -239,19 +206,19 @@ static bool wait_for_syslogd(void)
 	return true;
 }
 
-static void run(void)
+static void log_all(void)
 {
 	struct epoll_event event[EVENTS];
 
-	if (!watch(ORDERS_FD) || !watch(OWN_FD))
-		return; /* the next log process may have more luck */
+	if (!add_channel(ORDERS_FD) || !add_channel(OWN_FD))
+		return; /* the next log process tries again */
 	while (live > 0) {
 		int n = epoll_wait(channels, event, EVENTS, -1);
 
 		if (n > 0 && !wait_for_syslogd())
 			return;
 		for (int i = 0; i < n; i++) {
-			if (serve(&event[i]))
+			if (take_event(&event[i]))
 				continue;
 			close(event[i].data.fd);
 			live--;
@@ -261,32 +228,102 @@ static void run(void)
 }
 
 /* Has these descriptors where they belong, and no others. */
-static int place(const struct log_channel *orders, const struct log_channel *own)
+static int place_channels(void)
 {
-	int lines = fcntl(own->out, F_DUPFD_CLOEXEC, NEXT_FD);
+	int lines = fcntl(log_channel_own.out, F_DUPFD_CLOEXEC, NEXT_FD);
 
-	if (lines < 0 || dup2(orders->out, ORDERS_FD) < 0 || dup2(lines, OWN_FD) < 0)
+	if (lines < 0 || dup2(log_channel_orders.out, ORDERS_FD) < 0 ||
+	    dup2(lines, OWN_FD) < 0)
 		return -1;
 	return close_range(NEXT_FD, ~0U, 0);
 }
 
-pid_t logger_start(const struct log_channel *orders, const struct log_channel *own,
-		   bool to_syslog, int facility)
+static _Noreturn void run_logger(int facility)
 {
-	pid_t pid = fork();
-
-	if (pid != 0)
-		return pid;
 	title_set("log");
-	if (place(orders, own) < 0)
+	if (place_channels() < 0)
 		_exit(1);
-	use_syslog = to_syslog;
-	if (to_syslog) {
+	if (use_syslog) {
 		(void)dup2(STDIN_FILENO, STDERR_FILENO); /* not our caller's terminal */
 		openlog("udsd", 0, facility);
 	}
 	channels = epoll_create1(EPOLL_CLOEXEC);
 	if (channels >= 0)
-		run();
+		log_all();
 	_exit(0);
+}
+
+/* ---- In the supervisor --------------------------------------------------------------------- */
+
+/* Starts a log process, which gets all channels that there are. */
+static int start_logger(int64_t now)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		run_logger(services_config()->syslog_facility);
+	logger_next = now + START_PAUSE;
+	if (pid < 0)
+		return -1;
+	logger_pid = pid;
+	for (struct instance *i = services_first(); i != NULL; i = i->next)
+		if (i->log.out >= 0) {
+			i->log.known = false;
+			log_channel_pass(&i->log);
+		}
+	return 0;
+}
+
+int logger_open(bool to_syslog)
+{
+	use_syslog = to_syslog;
+	return log_channels_open() < 0 ? -1 : start_logger(clock_now());
+}
+
+bool logger_is(pid_t pid)
+{
+	return pid == logger_pid;
+}
+
+bool logger_exited(pid_t pid, int status, int64_t now)
+{
+	struct log_line line;
+
+	(void)now;
+	if (pid != logger_pid)
+		return false;
+	logger_pid = 0;
+	log_begin(&line, LOG_WARNING, "logger");
+	log_num(&line, "pid", pid);
+	log_status(&line, status);
+	log_end(&line);
+	return true;
+}
+
+int64_t logger_due(void)
+{
+	return logger_pid == 0 ? logger_next : CLOCK_NEVER;
+}
+
+void logger_tick(int64_t now)
+{
+	if (logger_due() <= now)
+		(void)start_logger(now);
+}
+
+void logger_close(void)
+{
+	int64_t until = clock_now() + EXIT_TIME;
+
+	for (struct instance *i = services_first(); i != NULL; i = i->next)
+		log_channel_close(&i->log);
+	log_open(-1, LOG_ERR, NULL);
+	log_channel_close(&log_channel_own);
+	log_channel_close(&log_channel_orders);
+	while (logger_pid > 0 && waitpid(logger_pid, NULL, WNOHANG) == 0) {
+		if (clock_now() >= until)
+			(void)kill(logger_pid, SIGKILL);
+		(void)poll(NULL, 0, 5);
+	}
+	logger_pid = 0;
 }

@@ -3,7 +3,7 @@
  */
 #include "pidfile.h"
 
-#include "place.h"
+#include "directory.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -69,7 +69,7 @@ int pidfile_take(const char *path)
 {
 	int saved, fd, tries = 0;
 
-	if (place_make_parents(path, 0755) < 0)
+	if (directory_make_parents(path, 0755) < 0)
 		return -1;
 	fd = open_locked(path);
 	while (fd >= 0 && !pidfile_is_at(path, fd) && tries++ < 10) {

@@ -1,124 +1,121 @@
 /*
- * reload.c: one task after the other.
+ * reload.c: loads the config in a child, puts it in force, waits for replaced workers.
+ *
+ * Whatever happens ends in reload_end(), with a verdict and a line in the log.
  */
 #include "reload.h"
 
-#include "change.h"
+#include "apply.h"
 #include "clock.h"
-#include "control.h"
 #include "log.h"
-#include "notify.h"
-#include "upgrade.h"
+#include "sdnotify.h"
+#include "services.h"
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const char stopping[] = "udsd is stopping";
-
 #define LOAD_TIME (10 * NSEC_PER_SEC)
 
-/* Adds to what those are told who wait for the reload's end (control.h). */
-static void tell(struct supervisor *sup, const char *text)
+static enum {
+	RELOAD_IDLE,
+	RELOAD_LOADING,  /* a child reads the config */
+	RELOAD_DRAINING, /* replaced workers have not yet said that they accept no more */
+} reload_state;
+
+static bool reload_wanted;
+static struct loader reload_loader = {.fd = -1};
+static int64_t reload_until = CLOCK_NEVER; /* when the child is killed */
+static struct tally reload_tally;
+static unsigned reload_count;            /* reloads that have begun */
+static struct reload_result last_result; /* its text is reload_text */
+static char *reload_text;
+static FILE
+	*reload_report; /* writes reload_text while one is at work; NULL: out of memory */
+static size_t reload_size;
+
+static void report(const char *text)
 {
-	if (sup->report != NULL && text != NULL)
-		fputs(text, sup->report);
+	if (reload_report != NULL && text != NULL)
+		fputs(text, reload_report);
 }
 
-/* The reload at hand is over; `verdict` is what an answer begins with. */
-static void end_report(struct supervisor *sup, const char *verdict)
+static void reload_end(const char *verdict)
 {
-	if (sup->report != NULL && fclose(sup->report) == 0)
-		control_reloaded(sup, verdict, sup->report_text);
-	else
-		control_reloaded(sup, verdict, "\n");
-	free(sup->report_text);
-	sup->report = NULL;
-	sup->report_text = NULL;
+	bool whole = reload_report != NULL && fclose(reload_report) == 0;
+
+	reload_report = NULL;
+	reload_state = RELOAD_IDLE;
+	reload_until = CLOCK_NEVER;
+	last_result =
+		(struct reload_result){reload_count, verdict, whole ? reload_text : "\n"};
 }
 
-/* The config is not to blame: it may be right. */
-static void give_up(struct supervisor *sup, const char *error)
+static void report_error(const char *error)
 {
 	log_event(LOG_ERR, "reload", "error", error, NULL);
+	report(error);
+	report("\n");
+}
+
+/* The running config stays. `verdict`: whether the config is to blame. */
+static void refuse_reload(const char *error, const char *verdict)
+{
+	if (error != NULL)
+		report_error(error);
 	log_event(LOG_ERR, "reload", "status", "refused", NULL);
-	tell(sup, error);
-	tell(sup, "\n");
-	end_report(sup, "error ");
+	reload_end(verdict);
+	sdnotify_ready();
 }
 
-static void refuse(struct supervisor *sup, const char *error)
+unsigned reload_request(void)
 {
-	if (error != NULL) {
-		log_event(LOG_ERR, "reload", "error", error, NULL);
-		tell(sup, error);
-		tell(sup, "\n");
-	}
-	log_event(LOG_ERR, "reload", "status", "refused", NULL);
-	end_report(sup, "refused\n");
+	reload_wanted = true;
+	return reload_count + 1;
 }
 
-static void say_ready(struct supervisor *sup)
+bool reload_is_wanted(void)
 {
-	notify_ready(supervisor_listening(sup), supervisor_config(sup)->count);
+	return reload_wanted;
 }
 
-static void begin_load(struct supervisor *sup, int64_t now)
+bool reload_is_running(void)
 {
-	sup->want_reload = false;
-	sup->reloads++;
-	sup->report = open_memstream(&sup->report_text, &sup->report_size);
-	notify_reloading();
-	if (loader_start(&sup->loader, sup->options->source) == 0) {
-		sup->task = TASK_LOAD;
-		sup->task_until = now + LOAD_TIME;
+	return reload_state != RELOAD_IDLE;
+}
+
+static void begin_report(void)
+{
+	free(reload_text);
+	reload_text = NULL;
+	reload_report = open_memstream(&reload_text, &reload_size);
+}
+
+void reload_begin(int64_t now)
+{
+	reload_wanted = false;
+	reload_count++;
+	begin_report();
+	sdnotify_reloading();
+	if (loader_start(&reload_loader, services_origin.source) < 0) {
+		refuse_reload(strerror(errno), "error ");
 		return;
 	}
-	give_up(sup, strerror(errno));
-	say_ready(sup);
+	reload_state = RELOAD_LOADING;
+	reload_until = now + LOAD_TIME;
 }
 
-static void begin_next(struct supervisor *sup, int64_t now)
+bool reload_is(pid_t pid)
 {
-	if (sup->task == TASK_NONE && sup->want_reload)
-		begin_load(sup, now);
-	if (sup->task == TASK_NONE && sup->want_upgrade) {
-		sup->want_upgrade = false;
-		upgrade_begin(sup, now);
-	}
-}
-
-static void request(struct supervisor *sup, bool *want, const char *verb, int64_t now)
-{
-	if (sup->stopping) {
-		log_event(LOG_NOTICE, verb, "status", "refused", "error", stopping, NULL);
-		return;
-	}
-	*want = true;
-	begin_next(sup, now);
-}
-
-void reload_request(struct supervisor *sup, int64_t now)
-{
-	request(sup, &sup->want_reload, "reload", now);
-}
-
-void reload_request_upgrade(struct supervisor *sup, int64_t now)
-{
-	request(sup, &sup->want_upgrade, "upgrade", now);
-}
-
-void reload_task_over(struct supervisor *sup, int64_t now)
-{
-	sup->task = TASK_NONE;
-	sup->task_until = CLOCK_NEVER;
-	begin_next(sup, now);
+	return pid == reload_loader.pid;
 }
 
 /* A line of the log for each line of the text. */
-static void log_lines(int level, const char *key, const char *text)
+static void log_and_report(int level, const char *key, const char *text)
 {
+	report(text);
 	while (text != NULL && *text != '\0') {
 		size_t len = strcspn(text, "\n");
 		struct log_line line;
@@ -130,92 +127,104 @@ static void log_lines(int level, const char *key, const char *text)
 	}
 }
 
-void reload_loaded(struct supervisor *sup, int status, int64_t now)
+static void put_in_force(struct loaded *loaded, int64_t now)
 {
-	struct loaded *loaded = loader_take(&sup->loader, status);
 	char error[1024];
 
-	if (loaded == NULL) {
-		log_lines(LOG_ERR, "error", loader_errors(&sup->loader));
-		tell(sup, loader_errors(&sup->loader));
-		refuse(sup, *sup->loader.error != '\0' ? sup->loader.error : NULL);
-	} else {
-		log_lines(LOG_WARNING, "warning", loaded_warnings(loaded));
-		tell(sup, loaded_warnings(loaded));
-		if (change_config(sup, loaded, error, sizeof(error), now) == 0) {
-			sup->task = TASK_DRAIN;
-			sup->task_until = CLOCK_NEVER;
-		} else {
-			refuse(sup, error);
-		}
-	}
-	loader_close(&sup->loader);
-	loaded_release(loaded);
-	if (sup->task == TASK_DRAIN)
+	log_and_report(LOG_WARNING, "warning", loaded_warnings(loaded));
+	if (apply_config(loaded, &reload_tally, error, sizeof(error), now) < 0) {
+		refuse_reload(error, "refused\n");
 		return;
-	say_ready(sup);
-	reload_task_over(sup, now);
+	}
+	reload_state = RELOAD_DRAINING;
+	reload_until = CLOCK_NEVER;
 }
 
-void reload_abandon(struct supervisor *sup)
+bool reload_exited(pid_t pid, int status, int64_t now)
 {
-	sup->reloads += sup->want_reload;
-	if (sup->task == TASK_LOAD || sup->want_reload)
-		give_up(sup, stopping);
-	else if (sup->task == TASK_DRAIN)
-		end_report(sup, "ok\n"); /* it is in force */
-	loader_close(&sup->loader);
-	upgrade_abandon(sup);
-	sup->want_reload = sup->want_upgrade = false;
-	sup->task = TASK_NONE;
-	sup->task_until = CLOCK_NEVER;
+	struct loaded *loaded;
+
+	if (pid != reload_loader.pid)
+		return false;
+	loaded = loader_take(&reload_loader, status);
+	if (loaded == NULL)
+		log_and_report(LOG_ERR, "error", loader_errors(&reload_loader));
+	if (loaded == NULL)
+		refuse_reload(*reload_loader.error != '\0' ? reload_loader.error : NULL,
+			      "refused\n");
+	else
+		put_in_force(loaded, now);
+	loader_close(&reload_loader);
+	loaded_release(loaded);
+	return true;
 }
 
-static bool has_drained(const struct supervisor *sup)
+void reload_abandon(void)
 {
-	for (const struct unit *u = sup->units; u != NULL; u = u->next)
-		if (u->former && (u->answer_due != CLOCK_NEVER || u->heir != NULL))
+	static const char stopping[] = "udsd is stopping";
+	bool told = reload_state == RELOAD_LOADING;
+
+	if (reload_wanted && reload_state == RELOAD_IDLE)
+		begin_report();
+	reload_count += reload_wanted;
+	if (told || reload_wanted) {
+		report_error(stopping);
+		log_event(LOG_ERR, "reload", "status", "refused", NULL);
+		reload_end("error ");
+	} else if (reload_state == RELOAD_DRAINING) {
+		reload_end("ok\n"); /* it is in force */
+	}
+	loader_close(&reload_loader);
+	reload_wanted = false;
+}
+
+static bool has_drained(void)
+{
+	for (const struct instance *i = services_first(); i != NULL; i = i->next)
+		if (instance_is_superseded(i) &&
+		    (i->answer_due != CLOCK_NEVER || i->successor != NULL))
 			return false;
 	return true;
 }
 
-static void say_done(struct supervisor *sup)
+static void finish_reload(void)
 {
+	const struct tally *t = &reload_tally;
+	size_t services = services_config()->count;
 	struct log_line line;
 
-	if (sup->report != NULL)
-		fprintf(sup->report,
-			"%zu services: %zu added, %zu changed, %zu removed\n",
-			supervisor_config(sup)->count, sup->tally.added,
-			sup->tally.changed, sup->tally.removed);
-	end_report(sup, "ok\n");
+	if (reload_report != NULL)
+		fprintf(reload_report,
+			"%zu services: %zu added, %zu changed, %zu removed\n", services,
+			t->added, t->changed, t->removed);
+	reload_end("ok\n");
 	log_begin(&line, LOG_NOTICE, "reload");
 	log_str(&line, "status", "done");
-	log_num(&line, "services", (int64_t)supervisor_config(sup)->count);
-	log_num(&line, "added", (int64_t)sup->tally.added);
-	log_num(&line, "changed", (int64_t)sup->tally.changed);
-	log_num(&line, "removed", (int64_t)sup->tally.removed);
+	log_num(&line, "services", (int64_t)services);
+	log_num(&line, "added", (int64_t)t->added);
+	log_num(&line, "changed", (int64_t)t->changed);
+	log_num(&line, "removed", (int64_t)t->removed);
 	log_end(&line);
-	say_ready(sup);
+	sdnotify_ready();
 }
 
-int64_t reload_due(const struct supervisor *sup)
+struct reload_result reload_result(void)
 {
-	return sup->task_until;
+	return last_result;
 }
 
-void reload_tick(struct supervisor *sup, int64_t now)
+int64_t reload_due(void)
 {
-	if (sup->task == TASK_LOAD && sup->task_until <= now) {
-		(void)kill(sup->loader.pid, SIGKILL); /* its end brings us on */
-		sup->task_until = CLOCK_NEVER;
-		tell(sup, "the check of the config took longer than 10 s\n");
-		log_event(LOG_ERR, "reload", "error",
-			  "the check of the config took longer than 10 s", NULL);
-	} else if (sup->task == TASK_DRAIN && has_drained(sup)) {
-		say_done(sup);
-		reload_task_over(sup, now);
-	} else {
-		upgrade_tick(sup, now);
+	return reload_until;
+}
+
+void reload_tick(int64_t now)
+{
+	if (reload_state == RELOAD_LOADING && reload_until <= now) {
+		(void)kill(reload_loader.pid, SIGKILL); /* reload_exited() follows */
+		reload_until = CLOCK_NEVER;
+		report_error("the check of the config took longer than 10 s");
+	} else if (reload_state == RELOAD_DRAINING && has_drained()) {
+		finish_reload();
 	}
 }

@@ -1,341 +1,269 @@
 /*
- * supervisor.c: the start, the loop, the end.
+ * supervisor.c: the loop: waits for an event or a time, and lets each part do what is due.
  *
- * Exits only before the steady state (the first epoll_wait) or when all has ended after a stop;
+ * Exits only before the steady state (the first wait for events) or when all has ended after a stop;
  * in between nothing is fatal.
  */
 #include "supervisor.h"
 
-#include "adopt.h"
 #include "children.h"
 #include "clock.h"
 #include "control.h"
-#include "handover.h"
-#include "inherited.h"
+#include "lifecycle.h"
 #include "log.h"
 #include "logger.h"
-#include "notify.h"
-#include "orphan.h"
-#include "path.h"
+#include "orphans.h"
+#include "pathwatch.h"
 #include "pidfile.h"
 #include "reload.h"
-#include "start.h"
+#include "sdnotify.h"
+#include "shutdown.h"
+#include "startup.h"
 #include "status.h"
-#include "stop.h"
+#include "upgrade.h"
 
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
 
-#define EVENTS 64
-#define LOGGER_TIME NSEC_PER_SEC  /* what the log process gets to finish */
-#define LOGGER_PAUSE NSEC_PER_SEC /* from one log process to the next, at least */
+/* ---- Signals ----------------------------------------------------------------------------- */
 
-void supervisor_add(struct supervisor *sup, struct unit *unit)
+static int signals = -1; /* a signalfd */
+
+static void refuse_request(const char *verb)
 {
-	struct unit **end = &sup->units;
-
-	while (*end != NULL)
-		end = &(*end)->next;
-	*end = unit;
+	log_event(LOG_NOTICE, verb, "status", "refused", "error", "udsd is stopping",
+		  NULL);
 }
 
-size_t supervisor_listening(const struct supervisor *sup)
+static void take_signal(int sig, int64_t now)
 {
-	size_t n = 0;
+	bool stopping = shutdown_has_begun();
 
-	for (const struct unit *u = sup->units; u != NULL; u = u->next)
-		n += u->listener.fd >= 0 && !u->retiring && !unit_is_control(u);
-	return n;
+	if (sig == SIGTERM || sig == SIGINT)
+		shutdown_signal(sig, now);
+	else if (sig == SIGUSR1)
+		status_log(now);
+	else if (sig == SIGHUP && stopping)
+		refuse_request("reload");
+	else if (sig == SIGUSR2 && stopping)
+		refuse_request("upgrade");
+	else if (sig == SIGHUP)
+		(void)reload_request();
+	else if (sig == SIGUSR2)
+		upgrade_request();
 }
 
-void supervisor_log_listen(const struct unit *u)
-{
-	if (unit_is_control(u))
-		log_event(LOG_INFO, "listen", "control-socket", u->service->socket, NULL);
-	else
-		log_event(LOG_INFO, "listen", "service", u->service->name, "socket",
-			  u->service->socket, NULL);
-}
-
-/* Starts the log process with all channels that there are. */
-static void start_logger(struct supervisor *sup)
-{
-	const struct log_channel *orders = &sup->shared.orders;
-
-	sup->logger_due = clock_now() + LOGGER_PAUSE;
-	sup->logger = logger_start(orders, &sup->shared.log, sup->options->to_syslog,
-				   supervisor_config(sup)->syslog_facility);
-	if (sup->logger < 0)
-		sup->logger = 0;
-	for (struct unit *u = sup->units; sup->logger > 0 && u != NULL; u = u->next)
-		if (u->log.out >= 0) {
-			u->log.known = false;
-			logger_add(orders, &u->log);
-		}
-}
-
-static int open_all(struct supervisor *sup)
-{
-	static struct watch on_signals = {.kind = WATCH_SIGNALS};
-	struct epoll_event event = {.events = EPOLLIN, .data.ptr = &on_signals};
-	int status;
-
-	if (inherited_limit(&sup->shared.nofile) < 0)
-		return start_error(EX_OSERR, "start", strerror(errno));
-	status = start_open(sup);
-	if (status != 0)
-		return status;
-	sup->shared.epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (sup->shared.epoll < 0 ||
-	    epoll_ctl(sup->shared.epoll, EPOLL_CTL_ADD, sup->signals, &event) < 0 ||
-	    log_channel_open(&sup->shared.log) < 0 ||
-	    log_orders_open(&sup->shared.orders) < 0 ||
-	    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
-		return start_error(EX_OSERR, "start", strerror(errno));
-	(void)path_open(sup);
-	start_logger(sup);
-	if (sup->logger == 0)
-		return start_error(EX_OSERR, "start the log process", strerror(errno));
-	return 0;
-}
-
-static void take_signal(struct supervisor *sup, int sig, int64_t now)
-{
-	switch (sig) {
-	case SIGTERM:
-	case SIGINT:
-		stop_signal(sup, sig, now);
-		break;
-	case SIGHUP:
-		reload_request(sup, now);
-		break;
-	case SIGUSR2:
-		reload_request_upgrade(sup, now);
-		break;
-	case SIGUSR1:
-		status_log(sup, now);
-		break;
-	default:; /* SIGCHLD */
-	}
-}
-
-static void read_signals(struct supervisor *sup, int64_t now)
+static void read_signals(struct watch *w, int64_t now)
 {
 	struct signalfd_siginfo info[16];
-	ssize_t n = read(sup->signals, info, sizeof(info));
+	ssize_t n = read(signals, info, sizeof(info));
 
+	(void)w;
 	for (size_t i = 0; n > 0 && i < (size_t)n / sizeof(*info); i++)
-		take_signal(sup, (int)info[i].ssi_signo, now);
-	sup->unreaped = true;
+		take_signal((int)info[i].ssi_signo, now);
+	children_changed();
 }
 
-/* Frees former units of which nothing is left. Not while events may still name them. */
-static void sweep(struct supervisor *sup)
+/* ---- Parts that have no room of their own -------------------------------------------------- */
+
+/* One task at a time: a reload is over before the next one, or an upgrade, begins. */
+static int64_t task_due(void)
 {
-	struct unit **at = &sup->units;
+	bool wanted = reload_is_wanted() || upgrade_is_wanted();
 
-	while (*at != NULL) {
-		struct unit *u = *at;
+	return wanted && !reload_is_running() && !upgrade_is_running() ? 0 : CLOCK_NEVER;
+}
 
-		if (!unit_is_spent(u) || u->listener.stored) {
-			at = &u->next;
-			continue;
-		}
-		*at = u->next;
-		path_forget(sup, u);
-		unit_free(u, &sup->shared);
+static void task_tick(int64_t now)
+{
+	if (now < task_due())
+		return;
+	if (reload_is_wanted())
+		reload_begin(now);
+	else
+		upgrade_begin(now);
+}
+
+static int64_t instances_due(void)
+{
+	int64_t due = CLOCK_NEVER;
+
+	for (const struct instance *i = services_first(); i != NULL; i = i->next)
+		due = clock_min(due, lifecycle_due(i));
+	return due;
+}
+
+static void instances_tick(int64_t now)
+{
+	for (struct instance *i = services_first(); i != NULL; i = i->next)
+		if (lifecycle_due(i) <= now)
+			lifecycle_tick(i, now);
+}
+
+static int64_t paths_due(void)
+{
+	return shutdown_has_begun() ? CLOCK_NEVER : pathwatch_due();
+}
+
+static void paths_tick(int64_t now)
+{
+	if (!shutdown_has_begun())
+		pathwatch_tick(now);
+}
+
+static int64_t never_due(void)
+{
+	return CLOCK_NEVER;
+}
+
+/* Frees finished instances. Not while events may still name them. */
+static void sweep(int64_t now)
+{
+	struct instance *i;
+
+	(void)now;
+	while ((i = services_take_finished()) != NULL) {
+		pathwatch_forget(i);
+		instance_free(i);
 	}
 }
 
-static void tick(struct supervisor *sup, int64_t now)
+static int64_t log_due(void)
 {
-	sup->unreaped = sup->unreaped && children_reap(sup, now);
-	children_adopt(sup, now);
-	for (struct unit *u = sup->units; u != NULL; u = u->next)
-		if (unit_due(u) <= now)
-			unit_tick(u, &sup->shared, now);
-	orphan_tick(now);
-	path_tick(sup, now);
-	reload_tick(sup, now);
-	control_tick(now);
-	stop_tick(sup, now);
-	if (sup->logger == 0 && sup->logger_due <= now)
-		start_logger(sup);
-	notify_tick(sup->units, now);
-	sweep(sup);
+	return log_lost() > 0 ? clock_now() + NSEC_PER_SEC : CLOCK_NEVER;
+}
+
+static void log_tick(int64_t now)
+{
+	(void)now;
 	log_report_lost();
 }
 
-static int64_t next_due(const struct supervisor *sup)
-{
-	int64_t due = clock_min(stop_due(sup), orphan_due());
+/* ---- The loop ------------------------------------------------------------------------------ */
 
-	if (sup->unreaped)
-		return 0;
-	due = clock_min(due, clock_min(reload_due(sup), notify_due()));
-	due = clock_min(due, control_due());
-	if (!sup->stopping)
-		due = clock_min(due, path_due(sup));
-	if (sup->logger == 0)
-		due = clock_min(due, sup->logger_due);
-	for (const struct unit *u = sup->units; u != NULL; u = u->next)
-		due = clock_min(due, unit_due(u));
-	return log_lost() > 0 ? clock_min(due, clock_now() + NSEC_PER_SEC) : due;
+/* In the order of a turn. control comes behind all that can end a reload, whose result it reports. */
+static const struct {
+	int64_t (*due)(void);
+	void (*tick)(int64_t now);
+} parts[] = {
+	{task_due, task_tick},
+	{children_due, children_tick},
+	{instances_due, instances_tick},
+	{orphans_due, orphans_tick},
+	{paths_due, paths_tick},
+	{reload_due, reload_tick},
+	{upgrade_due, upgrade_tick},
+	{control_due, control_tick},
+	{shutdown_due, shutdown_tick},
+	{logger_due, logger_tick},
+	{sdnotify_due, sdnotify_tick},
+	{never_due, sweep},
+	{log_due, log_tick},
+};
+
+#define PARTS (sizeof(parts) / sizeof(*parts))
+
+static void run_turn(void)
+{
+	int64_t due = CLOCK_NEVER, now;
+
+	for (size_t i = 0; i < PARTS; i++)
+		due = clock_min(due, parts[i].due());
+	events_wait(clock_timeout(clock_now(), due));
+	now = clock_now();
+	for (size_t i = 0; i < PARTS; i++)
+		parts[i].tick(now);
 }
 
-static void take_event(struct supervisor *sup, const struct watch *w, int64_t now)
+/* ---- Start and end --------------------------------------------------------------------------- */
+
+static int open_all(bool to_syslog)
 {
-	switch (w->kind) {
-	case WATCH_SIGNALS:
-		read_signals(sup, now);
-		break;
-	case WATCH_PATHS:
-		path_event(sup, now);
-		break;
-	case WATCH_CHANNEL:
-		unit_answer(w->unit, &sup->shared, now);
-		break;
-	case WATCH_CLIENT:
-		control_event(sup, w, now);
-		break;
-	default:
-		if (unit_is_control(w->unit))
-			control_accept(sup, w->unit, now);
-		else
-			unit_event(w->unit, &sup->shared, w, now);
-	}
+	static struct watch on_signals = {.ready = read_signals};
+	int status;
+
+	if (startup_limit() < 0)
+		return startup_error(EX_OSERR, "start", strerror(errno));
+	status = startup_open();
+	if (status != 0)
+		return status;
+	if (events_open() < 0 || watch_set(&on_signals, signals, true) < 0 ||
+	    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
+		return startup_error(EX_OSERR, "start", strerror(errno));
+	pathwatch_open();
+	control_open();
+	if (logger_open(to_syslog) < 0)
+		return startup_error(EX_OSERR, "start the log process", strerror(errno));
+	return 0;
 }
 
-static void run(struct supervisor *sup)
+/* From here on the daemon has nothing to do with its caller's terminal. If it cannot say that it is
+ * ready its parent would wait without end; one that waits no more (EPIPE) is no reason to stop. */
+static int say_ready(int fd)
 {
-	struct epoll_event event[EVENTS];
-
-	while (!stop_is_over(sup)) {
-		int n = epoll_wait(sup->shared.epoll, event, EVENTS,
-				   clock_timeout(clock_now(), next_due(sup)));
-		int64_t now = clock_now();
-
-		/* An event of a batch may be about what an earlier one has changed: each is only a
-		 * reason to look. */
-		for (int i = 0; i < n; i++)
-			take_event(sup, event[i].data.ptr, now);
-		tick(sup, now);
-	}
-}
-
-/* The log process ends by itself once nobody can write to it any more. */
-static void stop_logger(struct supervisor *sup)
-{
-	int64_t until = clock_now() + LOGGER_TIME;
-	struct signalfd_siginfo info;
-
-	for (struct unit *u = sup->units; u != NULL; u = u->next)
-		log_channel_close(&u->log);
-	log_open(-1, LOG_ERR, NULL);
-	log_channel_close(&sup->shared.log);
-	log_channel_close(&sup->shared.orders);
-	while (sup->logger > 0 && waitpid(sup->logger, NULL, WNOHANG) == 0) {
-		struct epoll_event event;
-
-		if (clock_now() >= until)
-			(void)kill(sup->logger, SIGKILL);
-		(void)epoll_wait(sup->shared.epoll, &event, 1, 5);
-		if (read(sup->signals, &info, sizeof(info)) < 0)
-			continue;
-	}
-}
-
-static void close_all(struct supervisor *sup)
-{
-	while (sup->units != NULL) {
-		struct unit *u = sup->units;
-
-		if (u->listener.fd >= 0)
-			listener_remove(u->service, &u->listener);
-		sup->units = u->next;
-		unit_free(u, &sup->shared);
-	}
-	if (sup->pidfile >= 0)
-		pidfile_release(supervisor_config(sup)->pid_file, sup->pidfile);
-	loaded_release(sup->loaded);
-	close(sup->inotify);
-	close(sup->shared.epoll);
-	close(sup->signals);
-}
-
-/* From here on the daemon has nothing to do with its caller's terminal. One that cannot say that it
- * is ready would be waited for for ever; where nobody waits any more (EPIPE) it goes on. */
-static int say_ready(struct supervisor *sup)
-{
-	int fd = sup->options->ready_fd;
-
-	notify_ready(supervisor_listening(sup), supervisor_config(sup)->count);
-	notify_store(sup->units);
+	sdnotify_ready();
 	if (fd < 0)
 		return 0;
 	if (write(fd, "", 1) < 0 && errno != EPIPE)
-		return start_error(EX_OSERR, "tell of the start", strerror(errno));
+		return startup_error(EX_OSERR, "report the start", strerror(errno));
 	(void)dup2(STDIN_FILENO, STDERR_FILENO);
 	close(fd);
 	return 0;
 }
 
-/* All sockets are open: what else it takes to serve. */
-static int begin(struct supervisor *sup)
+static void close_all(void)
 {
-	int64_t now = clock_now();
+	struct instance *i;
 
-	log_open(sup->shared.log.in, supervisor_config(sup)->log_level, NULL);
-	log_count_lost(&sup->log_dropped);
-	start_settle(sup);
-	adopt_all(sup, now);
-	start_tell(sup);
-	handover_close();
-	path_look_soon(sup, now);
-	for (struct unit *u = sup->units; u != NULL; u = u->next)
-		unit_watch(u, &sup->shared, now);
-	return say_ready(sup);
+	while ((i = services_take()) != NULL) {
+		if (i->listener.fd >= 0)
+			listener_remove(i->service, &i->listener);
+		instance_free(i);
+	}
+	if (services_pidfile >= 0)
+		pidfile_release(services_config()->pid_file, services_pidfile);
+	services_set_config(NULL);
+	pathwatch_close();
+	events_close();
+	close(signals);
+}
+
+static int serve(int ready_fd)
+{
+	int status;
+
+	log_open(log_channel_own.in, services_config()->log_level, NULL);
+	status_open();
+	startup_serve(clock_now());
+	status = say_ready(ready_fd);
+	if (status != 0)
+		return status;
+	while (!shutdown_is_over())
+		run_turn();
+	sdnotify_tick(clock_now());
+	logger_close();
+	return 0;
 }
 
 int supervisor_run(struct loaded *config, const struct supervisor_options *options)
 {
-	struct supervisor sup = {.options = options,
-				 .loaded = config,
-				 .shared = {.epoll = -1, .log = {.in = -1, .out = -1}},
-				 .pidfile = -1,
-				 .inotify = -1,
-				 .probe_output = -1,
-				 .unreaped = true,
-				 .pid = getpid(),
-				 .started = clock_now(),
-				 .task_until = CLOCK_NEVER,
-				 .paths_due = CLOCK_NEVER,
-				 .give_up_at = CLOCK_NEVER,
-				 .terminate_at = CLOCK_NEVER,
-				 .loader = {.fd = -1}};
-	int status = EX_OSERR;
+	int status;
 
-	notify_open();
-	sup.signals = inherited_signals();
-	if (sup.signals < 0)
-		return start_error(EX_OSERR, "start", strerror(errno));
-	status = open_all(&sup);
+	services_origin = options->origin;
+	services_set_config(config);
+	loaded_release(config);
+	sdnotify_open();
+	signals = startup_signals();
+	if (signals < 0)
+		return startup_error(EX_OSERR, "start", strerror(errno));
+	status = open_all(options->to_syslog);
 	if (status == 0)
-		status = begin(&sup);
-	if (status == 0) {
-		run(&sup);
-		notify_tick(sup.units, clock_now());
-		stop_logger(&sup);
-	}
-	close_all(&sup);
+		status = serve(options->ready_fd);
+	close_all();
 	return status;
 }

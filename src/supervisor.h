@@ -5,15 +5,15 @@
 #ifndef UDSD_SUPERVISOR_H
 #define UDSD_SUPERVISOR_H
 
-#include "loader.h"
+#include "services.h"
 
 #include <stdbool.h>
 
 struct supervisor_options {
-	const struct load_source *source; /* for reloads */
-	char **argv;    /* for an upgrade: absolute path, arguments, NULL */
-	bool to_syslog; /* else the log goes to standard error */
-	int ready_fd; /* gets a byte 0 once every socket accepts connections; -1: none */
+	struct services_origin origin; /* for reloads and upgrades */
+	bool to_syslog;                /* else the log goes to standard error */
+	/* Gets a byte 0 once every socket accepts connections; -1: none. */
+	int ready_fd;
 };
 
 /* Serves a config, which it takes over, until told to stop. Standard descriptors are open, signals

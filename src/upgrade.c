@@ -1,13 +1,14 @@
 /*
- * upgrade.c: the check, and what is handed over.
+ * upgrade.c: the check by the new binary, and what is passed to it.
  */
 #include "upgrade.h"
 
 #include "clock.h"
-#include "handover.h"
+#include "listen_fds.h"
 #include "log.h"
-#include "notify.h"
 #include "reload.h"
+#include "sdnotify.h"
+#include "services.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,13 +23,33 @@
 #include <unistd.h>
 
 #define PROBE_TIME (10 * NSEC_PER_SEC)
-#define GAP "udsd/-"     /* a number that is not handed over */
+#define GAP "udsd/-"     /* a number that is not passed */
 #define OUTPUT_MAX 16384 /* bytes of what the new binary says that are logged, */
 #define LINES_MAX 100    /* and lines */
 
-static void refuse(const char *error)
+static bool upgrade_wanted;
+static pid_t probe_pid;       /* 0: none */
+static int probe_output = -1; /* a memfd */
+static int64_t probe_until = CLOCK_NEVER;
+
+static void refuse_upgrade(const char *error)
 {
 	log_event(LOG_ERR, "upgrade", "status", "refused", "error", error, NULL);
+}
+
+void upgrade_request(void)
+{
+	upgrade_wanted = true;
+}
+
+bool upgrade_is_wanted(void)
+{
+	return upgrade_wanted;
+}
+
+bool upgrade_is_running(void)
+{
+	return probe_pid != 0;
 }
 
 /* ---- The check ------------------------------------------------------------------------- */
@@ -51,57 +72,72 @@ static char **probe_arguments(char **argv)
 	return with;
 }
 
-static _Noreturn void probe(const struct supervisor *sup)
+static _Noreturn void probe(void)
 {
-	char **argv = probe_arguments(sup->options->argv);
+	char **argv = probe_arguments(services_origin.argv);
 	sigset_t none;
 
 	sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	if (argv != NULL && dup2(sup->probe_output, STDOUT_FILENO) >= 0 &&
-	    dup2(sup->probe_output, STDERR_FILENO) >= 0 &&
-	    setrlimit(RLIMIT_NOFILE, &sup->shared.nofile) == 0)
+	if (argv != NULL && dup2(probe_output, STDOUT_FILENO) >= 0 &&
+	    dup2(probe_output, STDERR_FILENO) >= 0 &&
+	    setrlimit(RLIMIT_NOFILE, &instance_nofile) == 0)
 		execv(argv[0], argv);
-	dprintf(sup->probe_output, "%s: %s\n", sup->options->argv[0], strerror(errno));
+	dprintf(probe_output, "%s: %s\n", services_origin.argv[0], strerror(errno));
 	_exit(127);
 }
 
-void upgrade_begin(struct supervisor *sup, int64_t now)
+static void forget_probe(void)
 {
+	probe_pid = 0;
+	probe_until = CLOCK_NEVER;
+	if (probe_output >= 0)
+		close(probe_output);
+	probe_output = -1;
+}
+
+void upgrade_begin(int64_t now)
+{
+	pid_t pid = -1;
+
+	upgrade_wanted = false;
 	log_event(LOG_NOTICE, "upgrade", "status", "started", "binary",
-		  sup->options->argv[0], NULL);
-	sup->probe_output = memfd_create("udsd: upgrade", MFD_CLOEXEC);
-	if (sup->probe_output >= 0)
-		sup->probe = fork();
-	if (sup->probe_output >= 0 && sup->probe == 0)
-		probe(sup);
-	if (sup->probe > 0) {
-		sup->task = TASK_PROBE;
-		sup->task_until = now + PROBE_TIME;
+		  services_origin.argv[0], NULL);
+	probe_output = memfd_create("udsd: upgrade", MFD_CLOEXEC);
+	if (probe_output >= 0)
+		pid = fork();
+	if (pid == 0)
+		probe();
+	if (pid < 0) {
+		refuse_upgrade(strerror(errno));
+		forget_probe();
 		return;
 	}
-	refuse(strerror(errno));
-	upgrade_abandon(sup);
+	probe_pid = pid;
+	probe_until = now + PROBE_TIME;
 }
 
-void upgrade_abandon(struct supervisor *sup)
+void upgrade_abandon(void)
 {
-	if (sup->probe > 0) {
-		(void)kill(sup->probe, SIGKILL);
-		refuse("udsd is stopping");
+	upgrade_wanted = false;
+	if (probe_pid > 0) {
+		(void)kill(probe_pid, SIGKILL);
+		refuse_upgrade("udsd is stopping");
 	}
-	sup->probe = 0;
-	if (sup->probe_output >= 0)
-		close(sup->probe_output);
-	sup->probe_output = -1;
+	forget_probe();
 }
 
-void upgrade_tick(struct supervisor *sup, int64_t now)
+int64_t upgrade_due(void)
 {
-	if (sup->task != TASK_PROBE || now < sup->task_until)
+	return probe_until;
+}
+
+void upgrade_tick(int64_t now)
+{
+	if (now < probe_until)
 		return;
-	(void)kill(sup->probe, SIGKILL);
-	sup->task_until = CLOCK_NEVER;
+	(void)kill(probe_pid, SIGKILL);
+	probe_until = CLOCK_NEVER;
 	log_event(LOG_ERR, "upgrade", "error", "the check took longer than 10 s", NULL);
 }
 
@@ -117,7 +153,7 @@ static void log_output(int fd)
 			log_event(LOG_ERR, "upgrade", "error", line, NULL);
 }
 
-/* ---- The handing over ---------------------------------------------------------------------- */
+/* ---- What is passed --------------------------------------------------------------------- */
 
 /* What will be LISTEN_FDNAMES: a name for each descriptor, or GAP. */
 struct parcel {
@@ -143,59 +179,74 @@ static int pack(struct parcel *p, int fd, const char *name)
 	return p->names[fd] == NULL ? -1 : fcntl(fd, F_SETFD, 0);
 }
 
-static int pack_worker(struct parcel *p, const struct unit *u, char kind, int fd)
+static int pack_worker(struct parcel *p, const struct instance *i, char kind, int fd)
 {
 	bool is_handler = kind == 'h' || kind == 'f';
-	struct handed_worker w = {.kind = kind,
-				  .unit = u->number,
-				  .pid = u->inetd == is_handler ? u->worker : 0,
-				  .uid = u->inetd ? u->uid : u->service->identity.uid,
-				  .gid = u->inetd ? u->gid : u->service->identity.gid,
-				  .kill_grace = u->service->kill_grace,
-				  .max_lifetime = u->service->max_lifetime};
-	char name[HANDOVER_NAME];
+	const struct identity *own = &i->service->identity;
+	struct passed_worker w = {.kind = kind,
+				  .instance = i->number,
+				  .pid = i->wait_handler == is_handler ? i->worker : 0,
+				  .uid = i->wait_handler ? i->uid : own->uid,
+				  .gid = i->wait_handler ? i->gid : own->gid,
+				  .kill_grace = i->service->kill_grace,
+				  .max_lifetime = i->service->max_lifetime};
+	char name[LISTEN_FDS_NAME];
 
-	snprintf(w.service, sizeof(w.service), "%s", u->service->name);
-	handover_worker_name(&w, name);
+	snprintf(w.service, sizeof(w.service), "%s", i->service->name);
+	listen_fds_worker_name(&w, name);
 	return fd < 0 ? -1 : pack(p, fd, name);
 }
 
-static int pack_unit(struct parcel *p, const struct unit *u)
+static int pack_listener(struct parcel *p, const struct instance *i)
 {
-	char name[HANDOVER_NAME];
+	char name[LISTENER_NAME];
 
-	if (u->listener.fd >= 0 && !u->retiring) {
-		handover_listener_name(&u->listener, name);
-		if (pack(p, u->listener.fd,
-			 u->listener.foreign ? u->service->name : name) < 0)
-			return -1;
-	}
-	handover_board_name(u->service->name, name);
-	if (u->board != NULL && !u->former && pack(p, u->board->fd, name) < 0)
-		return -1;
-	/* once more, for those who hold slots of it, whatever their service is called then */
-	if (u->board != NULL && (u->former || u->worker != 0 || u->orphans > 0) &&
-	    pack_worker(p, u, 'b', fcntl(u->board->fd, F_DUPFD_CLOEXEC, 0)) < 0)
-		return -1;
-	if (u->stderr_out >= 0 && pack_worker(p, u, 's', u->stderr_out) < 0)
-		return -1;
-	if (u->worker != 0 && u->inetd)
-		return pack_worker(p, u, u->former ? 'f' : 'h', pidfd_open(u->worker, 0));
-	return u->worker != 0 ? pack_worker(p, u, 'w', u->channel) : 0;
+	if (i->listener.fd < 0 || instance_is_retiring(i))
+		return 0;
+	listener_name(&i->listener, name);
+	return pack(p, i->listener.fd, i->listener.foreign ? i->service->name : name);
 }
 
-static int pack_all(struct parcel *p, const struct supervisor *sup)
+static int pack_board(struct parcel *p, const struct instance *i)
 {
-	char name[HANDOVER_NAME];
+	char name[LISTEN_FDS_NAME];
+	bool former = instance_is_superseded(i);
+
+	if (i->board == NULL)
+		return 0;
+	listen_fds_board_name(i->service->name, name);
+	if (!former && pack(p, i->board->fd, name) < 0)
+		return -1;
+	/* once more, for those that hold slots of it, whatever their service is called then */
+	if (!former && i->worker == 0 && i->orphans == 0)
+		return 0;
+	return pack_worker(p, i, 'b', fcntl(i->board->fd, F_DUPFD_CLOEXEC, 0));
+}
+
+static int pack_instance(struct parcel *p, const struct instance *i)
+{
+	if (pack_listener(p, i) < 0 || pack_board(p, i) < 0)
+		return -1;
+	if (i->stderr_out >= 0 && pack_worker(p, i, 's', i->stderr_out) < 0)
+		return -1;
+	if (i->wait_handler)
+		return pack_worker(p, i, instance_is_superseded(i) ? 'f' : 'h',
+				   pidfd_open(i->worker, 0));
+	return i->worker != 0 ? pack_worker(p, i, 'w', i->channel) : 0;
+}
+
+static int pack_all(struct parcel *p)
+{
+	char name[LISTEN_FDS_NAME];
 	unsigned number = 0;
 
-	handover_pidfile_name(name);
-	if (sup->pidfile >= 0 && pack(p, sup->pidfile, name) < 0)
+	listen_fds_pidfile_name(name);
+	if (services_pidfile >= 0 && pack(p, services_pidfile, name) < 0)
 		return -1;
-	for (struct unit *u = sup->units; u != NULL; u = u->next)
-		u->number = number++;
-	for (const struct unit *u = sup->units; u != NULL; u = u->next)
-		if (pack_unit(p, u) < 0)
+	for (struct instance *i = services_first(); i != NULL; i = i->next)
+		i->number = number++;
+	for (const struct instance *i = services_first(); i != NULL; i = i->next)
+		if (pack_instance(p, i) < 0)
 			return -1;
 	return 0;
 }
@@ -207,7 +258,7 @@ static int write_names(struct parcel *p)
 	p->list = memfd_create("udsd: names", 0);
 	if (p->list < 0 || pack(p, p->list, GAP) < 0)
 		return -1;
-	for (int fd = HANDOVER_FIRST; fd < p->count; fd++)
+	for (int fd = LISTEN_FDS_FIRST; fd < p->count; fd++)
 		if (dprintf(p->list, "%s:", p->names[fd] != NULL ? p->names[fd] : GAP) <
 		    0)
 			return -1;
@@ -215,28 +266,28 @@ static int write_names(struct parcel *p)
 }
 
 /* Writes the environment. 0, or -1 and errno. */
-static int address(struct parcel *p)
+static int set_environment(struct parcel *p)
 {
 	char text[32];
 
 	if (write_names(p) < 0)
 		return -1;
-	snprintf(text, sizeof(text), HANDOVER_LIST "%d", p->list);
+	snprintf(text, sizeof(text), LISTEN_FDS_LIST "%d", p->list);
 	if (setenv("LISTEN_FDNAMES", text, 1) < 0)
 		return -1;
-	snprintf(text, sizeof(text), "%d", p->count - HANDOVER_FIRST);
+	snprintf(text, sizeof(text), "%d", p->count - LISTEN_FDS_FIRST);
 	if (setenv("LISTEN_FDS", text, 1) < 0)
 		return -1;
 	snprintf(text, sizeof(text), "%d", getpid());
 	return setenv("LISTEN_PID", text, 1);
 }
 
-/* Whether the descriptor was made for the handing over: a pidfd, a copy of a scoreboard's. */
+/* Whether the descriptor was made to be passed: a pidfd, a copy of a scoreboard's. */
 static bool is_made(const char *name)
 {
-	struct handed_worker w;
+	struct passed_worker w;
 
-	return handover_parse_worker(name, &w) == 0 && strchr("hfb", w.kind) != NULL;
+	return listen_fds_parse_worker(name, &w) == 0 && strchr("hfb", w.kind) != NULL;
 }
 
 /* All as it was: the execution has failed. */
@@ -257,42 +308,46 @@ static void unpack(struct parcel *p)
 	unsetenv("LISTEN_PID");
 }
 
-static void execute(struct supervisor *sup)
+static void execute_new(void)
 {
 	struct parcel parcel = {.list = -1};
 	struct rlimit raised;
 	int saved;
 
-	notify_reloading();
-	if (pack_all(&parcel, sup) == 0 && address(&parcel) == 0 &&
+	sdnotify_reloading();
+	if (pack_all(&parcel) == 0 && set_environment(&parcel) == 0 &&
 	    getrlimit(RLIMIT_NOFILE, &raised) == 0) {
-		(void)setrlimit(RLIMIT_NOFILE, &sup->shared.nofile);
-		execv(sup->options->argv[0], sup->options->argv);
+		(void)setrlimit(RLIMIT_NOFILE, &instance_nofile);
+		execv(services_origin.argv[0], services_origin.argv);
 		saved = errno;
 		(void)setrlimit(RLIMIT_NOFILE, &raised);
 		errno = saved;
 	}
-	refuse(strerror(errno));
+	refuse_upgrade(strerror(errno));
 	unpack(&parcel);
-	notify_ready(supervisor_listening(sup), supervisor_config(sup)->count);
+	sdnotify_ready();
 }
 
-void upgrade_probed(struct supervisor *sup, int status, int64_t now)
+bool upgrade_is(pid_t pid)
 {
-	int output = sup->probe_output;
+	return pid == probe_pid;
+}
 
-	sup->probe = 0;
-	sup->probe_output = -1;
-	if (sup->want_reload) { /* first; then it is checked again */
-		close(output);
-		sup->want_upgrade = true;
-	} else if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
-		close(output);
-		execute(sup);
-	} else {
-		log_output(output);
-		close(output);
-		refuse("the new binary does not accept the config");
-	}
-	reload_task_over(sup, now);
+bool upgrade_exited(pid_t pid, int status, int64_t now)
+{
+	bool passed = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+
+	(void)now;
+	if (pid != probe_pid)
+		return false;
+	if (!passed && !reload_is_wanted())
+		log_output(probe_output);
+	forget_probe();
+	if (reload_is_wanted()) /* first; then it is checked again */
+		upgrade_wanted = true;
+	else if (passed)
+		execute_new();
+	else
+		refuse_upgrade("the new binary does not accept the config");
+	return true;
 }

@@ -2,19 +2,30 @@
  * upgrade.h: SIGUSR2. The supervisor becomes the installed binary: same pid, same sockets.
  *
  * First the new binary checks the config. Then it is executed, and finds what it needs as LISTEN_FDS
- * (handover.h, adopt.h). Old workers drain; what they started lives on, and they obey the new supervisor.
+ * (listen_fds.h, adopt.h). Old workers drain; what they started lives on, and they obey the new supervisor.
  */
 #ifndef UDSD_UPGRADE_H
 #define UDSD_UPGRADE_H
 
-#include "supervisor_state.h"
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
 
-/* For reload.c, which knows when it is time. */
-void upgrade_begin(struct supervisor *sup, int64_t now);
-void upgrade_tick(struct supervisor *sup, int64_t now);
-void upgrade_abandon(struct supervisor *sup);
+/* Asks for an upgrade: only a flag (supervisor.c). */
+void upgrade_request(void);
 
-/* The new binary has checked the config, and ended with this status. */
-void upgrade_probed(struct supervisor *sup, int status, int64_t now);
+bool upgrade_is_wanted(void);
+bool upgrade_is_running(void);
+void upgrade_begin(int64_t now);
+
+/* Whether this child checks the config; that it has exited (false: it was another). */
+bool upgrade_is(pid_t pid);
+bool upgrade_exited(pid_t pid, int status, int64_t now);
+
+/* udsd stops: drops what was asked for or has begun. */
+void upgrade_abandon(void);
+
+int64_t upgrade_due(void);
+void upgrade_tick(int64_t now);
 
 #endif

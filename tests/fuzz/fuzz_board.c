@@ -5,7 +5,7 @@
  * What holds: a process that is not our child is never taken for a handler, and no line of the log
  * holds a control character.
  */
-#include "orphan.h"
+#include "orphans.h"
 
 #include "clock.h"
 #include "records.h"
@@ -25,11 +25,11 @@ struct choice {
 	uint8_t child; /* the slot, from 1 on, that bears our only child */
 };
 
-static bool is_ours(const void *arg, pid_t pid)
-{
-	const pid_t *child = arg;
+static pid_t child;
 
-	return pid % 2 == 0 && pid != *child;
+static bool is_ours(pid_t pid)
+{
+	return pid % 2 == 0 && pid != child;
 }
 
 /* Lives as long as the fuzzer. */
@@ -50,25 +50,25 @@ static pid_t make_child(void)
 	return pid;
 }
 
-static void adopt(struct board *board, const struct choice *choice, pid_t child)
+static void adopt(struct board *board, const struct choice *choice)
 {
 	static char name[] = "s";
 	const struct account account = {.name = name};
 	const struct service service = {.name = name,
 					.account = &account,
 					.max_lifetime = choice->max_lifetime & YEAR};
-	struct unit unit = {.service = &service, .board = board};
+	struct instance instance = {.service = &service, .board = board};
 
 	board->map->high = choice->high;
 	if (choice->child > 0)
 		board->map->slots[choice->child - 1].pid = child;
-	orphan_adopt(&unit, choice->worker, is_ours, &child);
-	must(orphan_count() == unit.orphans);
+	orphans_adopt(&instance, choice->worker, is_ours);
+	must(orphans_count() == instance.orphans);
 	if (choice->child == 0)
-		must(orphan_count() == 0);
-	(void)orphan_due();
-	orphan_forget_all();
-	must(unit.orphans == 0);
+		must(orphans_count() == 0);
+	(void)orphans_due();
+	orphans_forget();
+	must(instance.orphans == 0);
 	while (records_next() != NULL)
 		;
 }
@@ -76,7 +76,6 @@ static void adopt(struct board *board, const struct choice *choice, pid_t child)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct board *board;
-	static pid_t child;
 	struct choice choice;
 
 	if (board == NULL) {
@@ -91,6 +90,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size -= sizeof(choice);
 	memset(board->map->slots, 0, 256 * sizeof(struct slot));
 	memcpy(board->map->slots, data + sizeof(choice), size);
-	adopt(board, &choice, child);
+	adopt(board, &choice);
 	return 0;
 }

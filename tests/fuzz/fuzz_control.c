@@ -8,12 +8,13 @@
 #include "control.h"
 
 #include "clock.h"
+#include "lifecycle.h"
+#include "services.h"
 
 #include "records.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -27,18 +28,18 @@ pid_t fork(void)
 	return -1;
 }
 
-static struct supervisor sup;
-static struct unit *control;
+static struct instance *control;
+static struct loaded loaded;
 static struct sockaddr_un address = {.sun_family = AF_UNIX}; /* the kernel's choice */
 static socklen_t address_len = sizeof(address);
 
-static struct unit *add(const struct service *service)
+static struct instance *add(const struct service *service)
 {
-	struct unit *u = unit_new(sup.loaded, service);
+	struct instance *i = lifecycle_new(&loaded, service);
 
-	must(u != NULL);
-	supervisor_add(&sup, u);
-	return u;
+	must(i != NULL);
+	services_add(i);
+	return i;
 }
 
 /* A service with live connections, one that is disabled, and the control socket. */
@@ -48,24 +49,24 @@ static void make_supervisor(void)
 	static char *handler[] = {path, NULL};
 	static struct rule rule = {.kind = RULE_ANY, .text = own};
 	static const struct config config = {.count = 2};
-	static struct loaded loaded = {.users = 1, .config = &config};
 	static const struct load_source source;
-	static const struct supervisor_options options = {.source = &source};
 	static const struct service services[] = {
 		{.name = a, .socket = path, .handler = handler, .enabled = true},
 		{.name = b, .socket = path, .handler = handler},
 		{.name = own, .enabled = true, .access.allow = {1, &rule}}};
-	struct unit *u;
+	struct instance *i;
 
 	records_open();
-	sup.options = &options;
-	sup.loaded = &loaded;
-	sup.shared.epoll = epoll_create1(EPOLL_CLOEXEC);
-	u = add(&services[0]);
-	u->board = board_new();
-	must(u->board != NULL);
-	u->board->map->high = 3;
-	u->board->map->slots[1] = (struct slot){.pid = INT32_MAX, .id = 2};
+	loaded = (struct loaded){.users = 1, .config = &config};
+	services_origin.source = &source;
+	services_set_config(&loaded);
+	control_open();
+	must(events_open() == 0);
+	i = add(&services[0]);
+	i->board = board_new();
+	must(i->board != NULL);
+	i->board->map->high = 3;
+	i->board->map->slots[1] = (struct slot){.pid = INT32_MAX, .id = 2};
 	add(&services[1]);
 	control = add(&services[2]);
 	control->listener.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
@@ -75,23 +76,12 @@ static void make_supervisor(void)
 	must(listen(control->listener.fd, 16) == 0);
 }
 
-/* Lets the supervisor look at all that has come. */
-static void look(void)
-{
-	struct epoll_event event[8];
-	int n = epoll_wait(sup.shared.epoll, event, 8, 0);
-
-	for (int i = 0; i < n; i++)
-		if (event[i].data.ptr != &control->on_listener)
-			control_event(&sup, event[i].data.ptr, clock_now());
-}
-
 static int dial(void)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
 
 	must(fd >= 0 && connect(fd, (const void *)&address, address_len) == 0);
-	control_accept(&sup, control, clock_now());
+	control->on_listener.ready(&control->on_listener, clock_now());
 	return fd;
 }
 
@@ -110,7 +100,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ssize_t n;
 	int fd;
 
-	if (sup.options == NULL)
+	if (control == NULL)
 		make_supervisor();
 	if (size == 0)
 		return 0;
@@ -123,10 +113,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (send(fd, data + sent, upto - sent, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 			break; /* it has been answered */
 		sent = upto;
-		look();
+		events_wait(0);
 	}
 	(void)shutdown(fd, SHUT_WR);
-	look();
+	events_wait(0);
 	n = recv(fd, answer, sizeof(answer) - 1, MSG_DONTWAIT);
 	must(n >= 0); /* an end, and no reset */
 	answer[n] = '\0';
@@ -135,7 +125,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	else
 		must(memchr(data, '\n', size) == NULL);
 	close(fd);
-	look();
+	events_wait(0);
 	must(control_due() == CLOCK_NEVER);
 	while (records_next() != NULL)
 		;

@@ -58,11 +58,12 @@ static _Noreturn void storm(struct storm *storm)
 static void create_once(mode_t mode)
 {
 	struct listener l;
-	const char *step;
+	struct failure f;
 
 	service.socket_mode = mode;
-	if (listener_open(&service, &l, 0, &step) < 0)
-		fail_msg("%s: %s", step, strerror(errno));
+	f = listener_open(&service, &l, 0);
+	if (failed(f))
+		fail_msg("%s: %s", f.operation, strerror(f.error));
 	listener_remove(&service, &l);
 	listener_close(&l);
 }
@@ -133,7 +134,6 @@ static void test_what_is_put_in_its_place_is_left_alone(void **state)
 {
 	static void (*const puts_there[])(void) = {put_file, put_directory, put_fifo,
 						   put_link, put_socket};
-	const char *step;
 
 	(void)state;
 	scratch_write("target", "precious");
@@ -143,7 +143,7 @@ static void test_what_is_put_in_its_place_is_left_alone(void **state)
 		struct listener l;
 
 		service.socket_mode = 0600;
-		assert_int_equal(listener_open(&service, &l, 0, &step), 0);
+		assert_false(failed(listener_open(&service, &l, 0)));
 		assert_int_equal(listener_look(&service, &l), LISTENER_OURS);
 		unlink(path);
 		assert_int_equal(listener_look(&service, &l), LISTENER_GONE);
@@ -152,7 +152,7 @@ static void test_what_is_put_in_its_place_is_left_alone(void **state)
 			lstat(path, &before) + stat(scratch_path("target"), target), 0);
 		assert_int_equal(listener_look(&service, &l), LISTENER_FOREIGN);
 		service.socket_mode = 0777;
-		(void)listener_apply(&service, &l, &step);
+		(void)listener_apply(&service, &l);
 		listener_remove(&service, &l);
 		listener_close(&l);
 		assert_int_equal(lstat(path, &after) +

@@ -1,7 +1,7 @@
 /*
- * test_handover.c: descriptors that are handed over, and their names.
+ * test_listen_fds.c: descriptors that are passed, and their names.
  */
-#include "handover.h"
+#include "listen_fds.h"
 
 #include "lib/cases.h"
 #include "lib/scratch.h"
@@ -40,14 +40,14 @@ static void test_names_of_workers(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		struct handed_worker w;
-		char name[HANDOVER_NAME];
+		struct passed_worker w;
+		char name[LISTEN_FDS_NAME];
 
-		check(handover_parse_worker(rows[i].name, &w) == rows[i].rc, "%s",
+		check(listen_fds_parse_worker(rows[i].name, &w) == rows[i].rc, "%s",
 		      rows[i].name);
 		if (rows[i].rc < 0)
 			continue;
-		handover_worker_name(&w, name);
+		listen_fds_worker_name(&w, name);
 		assert_string_equal(name, rows[i].name);
 	}
 }
@@ -55,21 +55,21 @@ static void test_names_of_workers(void **state)
 /* The longest name of a service with the largest numbers fits, and is read again. */
 static void test_longest_name(void **state)
 {
-	struct handed_worker w = {.kind = 'w',
-				  .unit = UINT_MAX,
+	struct passed_worker w = {.kind = 'w',
+				  .instance = UINT_MAX,
 				  .pid = INT_MAX,
 				  .uid = UINT_MAX,
 				  .gid = UINT_MAX,
 				  .kill_grace = INT64_MAX,
 				  .max_lifetime = INT64_MAX},
 			     again;
-	char name[HANDOVER_NAME];
+	char name[LISTEN_FDS_NAME];
 
 	(void)state;
 	memset(w.service, 'x', sizeof(w.service) - 1);
-	handover_worker_name(&w, name);
+	listen_fds_worker_name(&w, name);
 	assert_true(strlen(name) < sizeof(name) - 1);
-	assert_int_equal(handover_parse_worker(name, &again), 0);
+	assert_int_equal(listen_fds_parse_worker(name, &again), 0);
 	assert_string_equal(again.service, w.service);
 	assert_true(again.pid == w.pid && again.uid == w.uid && again.gid == w.gid);
 	assert_true(again.kill_grace == w.kill_grace &&
@@ -146,19 +146,19 @@ static int match_all(void)
 	listen_at(5, own.socket, SOCK_STREAM);
 	listen_at(6, wrong.socket, SOCK_STREAM);
 	announce("4", "name:x.socket:udsd-fd01-1a2b-77:packet", getpid());
-	WANT(handover_open() == 7 && !handover_is_upgrade());
+	WANT(listen_fds_open() == 7 && !listen_fds_is_upgrade());
 	WANT(getenv("LISTEN_FDS") == NULL && getenv("LISTEN_PID") == NULL &&
 	     getenv("LISTEN_FDNAMES") == NULL);
-	WANT(handover_listener(&name, &l) == 0 && l.fd == 3 && l.foreign);
+	WANT(listen_fds_listener(&name, &l) == 0 && l.fd == 3 && l.foreign);
 	WANT(fcntl(3, F_GETFD) == FD_CLOEXEC && (fcntl(3, F_GETFL) & O_NONBLOCK) != 0);
-	WANT(handover_listener(&name, &l) < 0); /* it is taken */
-	WANT(handover_listener(&path, &l) == 0 && l.fd == 4 && l.foreign);
-	WANT(handover_listener(&own, &l) == 0 && l.fd == 5 && !l.foreign);
+	WANT(listen_fds_listener(&name, &l) < 0); /* it is taken */
+	WANT(listen_fds_listener(&path, &l) == 0 && l.fd == 4 && l.foreign);
+	WANT(listen_fds_listener(&own, &l) == 0 && l.fd == 5 && !l.foreign);
 	WANT(l.device == 0xfd01 && l.inode == 0x1a2b && l.since == 77);
-	WANT(handover_listener(&wrong, &l) < 0); /* neither by name nor by path */
+	WANT(listen_fds_listener(&wrong, &l) < 0); /* neither by name nor by path */
 	WANT(fcntl(6, F_GETFD) >= 0);
 	WANT(freopen("/dev/null", "w", stderr) != NULL); /* it is reported */
-	handover_close();
+	listen_fds_close();
 	WANT(fcntl(6, F_GETFD) < 0 && fcntl(5, F_GETFD) >= 0);
 	return 0;
 }
@@ -175,7 +175,7 @@ static int upgrade(void)
 		"udsd/board/s:udsd/pid-file:udsd/-:udsd/w/5/77/1/2/3/4/s";
 	int list;
 	struct board *board;
-	struct handed_worker w;
+	struct passed_worker w;
 
 	board = board_new(); /* 3, when nothing else is open */
 	WANT(board != NULL && board->fd == 3);
@@ -184,17 +184,17 @@ static int upgrade(void)
 	close(5);                                    /* a gap */
 	WANT((list = memfd_create("list", 0)) == 5); /* it may be in a gap */
 	WANT(write(list, names, sizeof(names) - 1) == (ssize_t)sizeof(names) - 1);
-	announce("4", HANDOVER_LIST "5", getpid());
-	WANT(handover_open() == 7 && handover_is_upgrade());
+	announce("4", LISTEN_FDS_LIST "5", getpid());
+	WANT(listen_fds_open() == 7 && listen_fds_is_upgrade());
 	WANT(fcntl(5, F_GETFD) < 0);
-	WANT(handover_board("t") == NULL);
-	board = handover_board("s");
+	WANT(listen_fds_board("t") == NULL);
+	board = listen_fds_board("s");
 	WANT(board != NULL && board->map->counters.numbers == 12);
-	WANT(handover_board("s") == NULL);
-	WANT(handover_pidfile() == 4 && handover_pidfile() == -1);
-	WANT(handover_worker(&w) && w.fd == 6 && w.pid == 77 && w.kill_grace == 3);
-	WANT(!handover_worker(&w));
-	handover_close();
+	WANT(listen_fds_board("s") == NULL);
+	WANT(listen_fds_pidfile() == 4 && listen_fds_pidfile() == -1);
+	WANT(listen_fds_worker(&w) && w.fd == 6 && w.pid == 77 && w.kill_grace == 3);
+	WANT(!listen_fds_worker(&w));
+	listen_fds_close();
 	WANT(fcntl(6, F_GETFD) == FD_CLOEXEC); /* what was taken stays open */
 	return 0;
 }
@@ -210,13 +210,13 @@ static int bad_pid;
 
 static int nothing(void)
 {
-	struct handed_worker w;
+	struct passed_worker w;
 
 	announce(bad_count, NULL, bad_pid ? 1 : getpid());
-	WANT(handover_open() == 3 && !handover_is_upgrade());
+	WANT(listen_fds_open() == 3 && !listen_fds_is_upgrade());
 	WANT(getenv("LISTEN_FDS") == NULL);
-	WANT(!handover_worker(&w) && handover_pidfile() == -1);
-	handover_close();
+	WANT(!listen_fds_worker(&w) && listen_fds_pidfile() == -1);
+	listen_fds_close();
 	return 0;
 }
 

@@ -1,7 +1,7 @@
 /*
- * place.c: the directory that a socket path is in, and what stands at the path.
+ * sockpath.c: what stands at a socket path, asked and removed within its directory.
  */
-#include "place.h"
+#include "sockpath.h"
 
 #include "clock.h"
 #include "unixsock.h"
@@ -20,45 +20,17 @@
 
 /* Whoever may read the directory may hold the lock for ever: it is only a courtesy. */
 #define LOCK_TIME (100 * NSEC_PER_MSEC)
-#define LOCK_PAUSE (60 * NSEC_PER_SEC) /* without a wait, after one that was in vain */
+#define LOCK_PAUSE (60 * NSEC_PER_SEC) /* without a wait, after one without effect */
 
-int place_make_parents(const char *path, mode_t mode)
+void sockpath_lock(int dir)
 {
-	mode_t old = umask(0);
-	char dir[PATH_MAX];
-	int rc = 0;
-
-	snprintf(dir, sizeof(dir), "%s", path);
-	for (char *c = strchr(dir + 1, '/'); c != NULL && rc == 0;
-	     c = strchr(c + 1, '/')) {
-		*c = '\0';
-		if (mkdir(dir, mode) < 0 && errno != EEXIST && access(dir, F_OK) < 0)
-			rc = -1;
-		*c = '/';
-	}
-	umask(old);
-	return rc;
-}
-
-int place_open_parent(const char *path, const char **name)
-{
-	char dir[PATH_MAX];
-	const char *slash = strrchr(path, '/');
-
-	snprintf(dir, sizeof(dir), "%.*s", (int)(slash - path), path);
-	*name = slash + 1;
-	return open(*dir != '\0' ? dir : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-}
-
-void place_lock(int dir)
-{
-	static int64_t hopeless; /* until when nobody is waited for */
+	static int64_t give_up_until; /* until when no holder is waited for */
 	int64_t now = clock_now(), until = now + LOCK_TIME;
 
 	while (flock(dir, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK &&
-	       now >= hopeless) {
+	       now >= give_up_until) {
 		if (now >= until)
-			hopeless = now + LOCK_PAUSE;
+			give_up_until = now + LOCK_PAUSE;
 		(void)poll(NULL, 0, 5);
 		now = clock_now();
 	}
@@ -90,31 +62,21 @@ static int is_served(int dir, const char *name)
 	return rc;
 }
 
-int place_clear(int dir, const char *name, int64_t until, const char **step)
+struct failure sockpath_clear(int dir, const char *name, int64_t until)
 {
 	int served;
-
 	struct stat st;
 
-	*step = "look at the path";
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT ? 0 : -1;
-	*step = "something that is not a socket is in the way";
-	errno = EADDRINUSE;
+		return errno == ENOENT ? SUCCESS : failure("look at the path");
 	if (!S_ISSOCK(st.st_mode))
-		return -1;
+		return failure_of("something that is not a socket is in the way",
+				  EADDRINUSE);
 	while ((served = is_served(dir, name)) == 1 && clock_now() < until)
 		(void)poll(NULL, 0, 5);
-	switch (served) {
-	case 0:
-		*step = "remove the stale socket";
-		return unlinkat(dir, name, 0);
-	case 1:
-		*step = "served by another process";
-		errno = EADDRINUSE;
-		return -1;
-	default:
-		*step = "ask whether the path is served";
-		return -1;
-	}
+	if (served < 0)
+		return failure("ask whether the path is served");
+	if (served > 0)
+		return failure_of("served by another process", EADDRINUSE);
+	return unlinkat(dir, name, 0) < 0 ? failure("remove the stale socket") : SUCCESS;
 }

@@ -1,7 +1,7 @@
 /*
- * handover.c: LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES.
+ * listen_fds.c: takes apart LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES.
  */
-#include "handover.h"
+#include "listen_fds.h"
 
 #include "log.h"
 
@@ -28,18 +28,18 @@ static struct {
 	} * items;
 	size_t count;
 	bool upgrade;
-} handed;
+} passed;
 
 static void cut_names(char *names)
 {
-	handed.names = names;
-	for (size_t i = 0; i < handed.count; i++) {
+	passed.names = names;
+	for (size_t i = 0; i < passed.count; i++) {
 		const char *name = names != NULL ? strsep(&names, ":") : NULL;
 
-		handed.items[i].fd = HANDOVER_FIRST + (int)i;
-		handed.items[i].name = name != NULL ? name : "";
-		if (fcntl(handed.items[i].fd, F_SETFD, FD_CLOEXEC) < 0)
-			handed.items[i].fd = -1; /* an upgrade leaves gaps */
+		passed.items[i].fd = LISTEN_FDS_FIRST + (int)i;
+		passed.items[i].name = name != NULL ? name : "";
+		if (fcntl(passed.items[i].fd, F_SETFD, FD_CLOEXEC) < 0)
+			passed.items[i].fd = -1; /* an upgrade leaves gaps */
 	}
 }
 
@@ -51,10 +51,10 @@ static char *read_names(const char *text, long n)
 	struct stat st;
 	int fd;
 
-	if (text == NULL || strncmp(text, HANDOVER_LIST, strlen(HANDOVER_LIST)) != 0)
+	if (text == NULL || strncmp(text, LISTEN_FDS_LIST, strlen(LISTEN_FDS_LIST)) != 0)
 		return text != NULL ? strdup(text) : NULL;
-	fd = (int)strtol(text + strlen(HANDOVER_LIST), NULL, 10);
-	if (fd < HANDOVER_FIRST || fd >= HANDOVER_FIRST + n)
+	fd = (int)strtol(text + strlen(LISTEN_FDS_LIST), NULL, 10);
+	if (fd < LISTEN_FDS_FIRST || fd >= LISTEN_FDS_FIRST + n)
 		return NULL;
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size < NAMES_MAX)
 		names = calloc(1, (size_t)st.st_size + 1);
@@ -66,65 +66,48 @@ static char *read_names(const char *text, long n)
 	return names;
 }
 
-int handover_open(void)
+int listen_fds_open(void)
 {
 	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
 	const char *names = getenv("LISTEN_FDNAMES");
 	long n = fds != NULL ? strtol(fds, NULL, 10) : 0;
 
 	if (pid != NULL && strtol(pid, NULL, 10) == getpid() && n > 0 && n < 1 << 20) {
-		handed.items = calloc((size_t)n, sizeof(*handed.items));
-		handed.count = handed.items != NULL ? (size_t)n : 0;
-		handed.upgrade = names != NULL && strncmp(names, HANDOVER_LIST,
-							  strlen(HANDOVER_LIST)) == 0;
+		passed.items = calloc((size_t)n, sizeof(*passed.items));
+		passed.count = passed.items != NULL ? (size_t)n : 0;
+		passed.upgrade = names != NULL && strncmp(names, LISTEN_FDS_LIST,
+							  strlen(LISTEN_FDS_LIST)) == 0;
 		cut_names(read_names(names, n));
 	}
 	unsetenv("LISTEN_PID");
 	unsetenv("LISTEN_FDS");
 	unsetenv("LISTEN_FDNAMES");
-	return HANDOVER_FIRST + (int)handed.count;
+	return LISTEN_FDS_FIRST + (int)passed.count;
 }
 
-bool handover_is_upgrade(void)
+bool listen_fds_is_upgrade(void)
 {
-	return handed.upgrade;
+	return passed.upgrade;
 }
 
 static int take(size_t i)
 {
-	int fd = handed.items[i].fd;
+	int fd = passed.items[i].fd;
 
-	handed.items[i].fd = -1;
+	passed.items[i].fd = -1;
 	return fd;
-}
-
-/* Whether the name is that of a socket of ours; then *l knows its path's identity. */
-static bool is_own(const char *name, struct listener *l)
-{
-	uintmax_t device, inode;
-	int64_t since;
-	int end = 0;
-
-	if (sscanf(name, "udsd-%" SCNxMAX "-%" SCNxMAX "-%" SCNd64 "%n", &device, &inode,
-		   &since, &end) < 3 ||
-	    name[end] != '\0')
-		return false;
-	l->since = since;
-	l->device = (dev_t)device;
-	l->inode = (ino_t)inode;
-	return true;
 }
 
 static int find_listener(const struct service *s, struct listener *l, bool by_name)
 {
-	for (size_t i = 0; i < handed.count; i++) {
-		const char *name = handed.items[i].name;
-		bool own = is_own(name, l);
+	for (size_t i = 0; i < passed.count; i++) {
+		const char *name = passed.items[i].name;
+		bool own = listener_parse_name(name, l);
 
-		if (handed.items[i].fd < 0 || strncmp(name, "udsd/", 5) == 0 ||
+		if (passed.items[i].fd < 0 || strncmp(name, "udsd/", 5) == 0 ||
 		    (by_name && (own || strcmp(name, s->name) != 0)))
 			continue;
-		if (listener_adopt(s, l, handed.items[i].fd, own, by_name) < 0)
+		if (listener_adopt(s, l, passed.items[i].fd, own, by_name) < 0)
 			continue;
 		(void)take(i);
 		return 0;
@@ -132,7 +115,7 @@ static int find_listener(const struct service *s, struct listener *l, bool by_na
 	return -1;
 }
 
-int handover_listener(const struct service *s, struct listener *l)
+int listen_fds_listener(const struct service *s, struct listener *l)
 {
 	if (find_listener(s, l, true) == 0)
 		return 0;
@@ -141,32 +124,32 @@ int handover_listener(const struct service *s, struct listener *l)
 
 static int take_name(const char *name)
 {
-	for (size_t i = 0; i < handed.count; i++)
-		if (handed.items[i].fd >= 0 && strcmp(handed.items[i].name, name) == 0)
+	for (size_t i = 0; i < passed.count; i++)
+		if (passed.items[i].fd >= 0 && strcmp(passed.items[i].name, name) == 0)
 			return take(i);
 	return -1;
 }
 
-struct board *handover_board(const char *service)
+struct board *listen_fds_board(const char *service)
 {
-	char name[HANDOVER_NAME];
+	char name[LISTEN_FDS_NAME];
 	int fd;
 
-	handover_board_name(service, name);
+	listen_fds_board_name(service, name);
 	fd = take_name(name);
 	return fd >= 0 ? board_adopt(fd) : NULL;
 }
 
-int handover_pidfile(void)
+int listen_fds_pidfile(void)
 {
 	return take_name(PIDFILE);
 }
 
-bool handover_worker(struct handed_worker *w)
+bool listen_fds_worker(struct passed_worker *w)
 {
-	for (size_t i = 0; i < handed.count; i++) {
-		if (handed.items[i].fd < 0 ||
-		    handover_parse_worker(handed.items[i].name, w) < 0)
+	for (size_t i = 0; i < passed.count; i++) {
+		if (passed.items[i].fd < 0 ||
+		    listen_fds_parse_worker(passed.items[i].name, w) < 0)
 			continue;
 		w->fd = take(i);
 		return true;
@@ -187,11 +170,12 @@ static void read_path(int fd, char *path)
 			 sun.sun_path);
 }
 
-bool handover_unwanted(struct listener *l, char *path)
+bool listen_fds_unwanted(struct listener *l, char *path)
 {
 	*l = (struct listener){.fd = -1, .wd = -1, .dir_wd = -1};
-	for (size_t i = 0; i < handed.count; i++) {
-		if (handed.items[i].fd < 0 || !is_own(handed.items[i].name, l))
+	for (size_t i = 0; i < passed.count; i++) {
+		if (passed.items[i].fd < 0 ||
+		    !listener_parse_name(passed.items[i].name, l))
 			continue;
 		l->fd = take(i);
 		read_path(l->fd, path);
@@ -214,52 +198,46 @@ static void report(int fd, const char *name)
 	log_end(&line);
 }
 
-void handover_close(void)
+void listen_fds_close(void)
 {
-	for (size_t i = 0; i < handed.count; i++) {
-		if (handed.items[i].fd < 0)
+	for (size_t i = 0; i < passed.count; i++) {
+		if (passed.items[i].fd < 0)
 			continue;
-		if (strncmp(handed.items[i].name, "udsd/", 5) != 0)
-			report(handed.items[i].fd, handed.items[i].name);
+		if (strncmp(passed.items[i].name, "udsd/", 5) != 0)
+			report(passed.items[i].fd, passed.items[i].name);
 		close(take(i));
 	}
-	free(handed.items);
-	free(handed.names);
-	handed.items = NULL;
-	handed.names = NULL;
-	handed.count = 0;
+	free(passed.items);
+	free(passed.names);
+	passed.items = NULL;
+	passed.names = NULL;
+	passed.count = 0;
 }
 
-void handover_listener_name(const struct listener *l, char *name)
+void listen_fds_board_name(const char *service, char *name)
 {
-	snprintf(name, HANDOVER_NAME, "udsd-%jx-%jx-%" PRId64, (uintmax_t)l->device,
-		 (uintmax_t)l->inode, l->since);
+	snprintf(name, LISTEN_FDS_NAME, BOARD "%s", service);
 }
 
-void handover_board_name(const char *service, char *name)
+void listen_fds_pidfile_name(char *name)
 {
-	snprintf(name, HANDOVER_NAME, BOARD "%s", service);
+	snprintf(name, LISTEN_FDS_NAME, PIDFILE);
 }
 
-void handover_pidfile_name(char *name)
+void listen_fds_worker_name(const struct passed_worker *w, char *name)
 {
-	snprintf(name, HANDOVER_NAME, PIDFILE);
+	snprintf(name, LISTEN_FDS_NAME, "udsd/%c/%u/%d/%u/%u/%" PRId64 "/%" PRId64 "/%s",
+		 w->kind, w->instance, w->pid, w->uid, w->gid, w->kill_grace,
+		 w->max_lifetime, w->service);
 }
 
-void handover_worker_name(const struct handed_worker *w, char *name)
-{
-	snprintf(name, HANDOVER_NAME, "udsd/%c/%u/%d/%u/%u/%" PRId64 "/%" PRId64 "/%s",
-		 w->kind, w->unit, w->pid, w->uid, w->gid, w->kill_grace, w->max_lifetime,
-		 w->service);
-}
-
-int handover_parse_worker(const char *name, struct handed_worker *w)
+int listen_fds_parse_worker(const char *name, struct passed_worker *w)
 {
 	int end = 0;
 
 	if (sscanf(name,
 		   "udsd/%c/%u/%d/%u/%u/%" SCNd64 "/%" SCNd64 "/%64[A-Za-z0-9_.@-]%n",
-		   &w->kind, &w->unit, &w->pid, &w->uid, &w->gid, &w->kill_grace,
+		   &w->kind, &w->instance, &w->pid, &w->uid, &w->gid, &w->kill_grace,
 		   &w->max_lifetime, w->service, &end) < 8 ||
 	    name[end] != '\0' || strchr("whfsb", w->kind) == NULL || w->kind == '\0')
 		return -1;

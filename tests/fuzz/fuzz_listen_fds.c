@@ -1,10 +1,10 @@
 /*
- * fuzz_handover.c: any text as LISTEN_FDNAMES, with descriptors of all kinds behind the names.
+ * fuzz_listen_fds.c: any text as LISTEN_FDNAMES, with descriptors of all kinds behind the names.
  *
  * What holds: every name that is taken for that of an old worker can be written and read again
  * without a change, a path fits where it is put, and nothing but what was passed is closed.
  */
-#include "handover.h"
+#include "listen_fds.h"
 
 #include "records.h"
 
@@ -50,7 +50,7 @@ static bool hand_over(const uint8_t *data, size_t size)
 	names[start + size] = '\0';
 	for (int i = 0; i < COUNT; i++)
 		if (fcntl(MASTERS + i, F_GETFD) >= 0)
-			must(dup2(MASTERS + i, HANDOVER_FIRST + i) > 0);
+			must(dup2(MASTERS + i, LISTEN_FDS_FIRST + i) > 0);
 	snprintf(pid, sizeof(pid), "LISTEN_PID=%d", getpid());
 	must(putenv(pid) == 0 && putenv(count) == 0);
 	must(putenv(names) == 0);
@@ -59,18 +59,18 @@ static bool hand_over(const uint8_t *data, size_t size)
 
 static void take_workers(void)
 {
-	struct handed_worker w, again;
-	char name[HANDOVER_NAME];
+	struct passed_worker w, again;
+	char name[LISTEN_FDS_NAME];
 
-	while (handover_worker(&w)) {
-		must(w.fd >= HANDOVER_FIRST && w.fd < HANDOVER_FIRST + COUNT);
+	while (listen_fds_worker(&w)) {
+		must(w.fd >= LISTEN_FDS_FIRST && w.fd < LISTEN_FDS_FIRST + COUNT);
 		must(memchr(w.service, '\0', sizeof(w.service)) != NULL);
 		must(w.pid >= 0 && w.kill_grace >= 0 && w.max_lifetime >= 0);
-		handover_worker_name(&w, name);
+		listen_fds_worker_name(&w, name);
 		must(strlen(name) < sizeof(name) - 1);
-		must(handover_parse_worker(name, &again) == 0);
+		must(listen_fds_parse_worker(name, &again) == 0);
 		must(again.kind == w.kind && again.pid == w.pid && again.uid == w.uid &&
-		     again.unit == w.unit && again.gid == w.gid &&
+		     again.instance == w.instance && again.gid == w.gid &&
 		     again.max_lifetime == w.max_lifetime &&
 		     again.kill_grace == w.kill_grace &&
 		     strcmp(again.service, w.service) == 0);
@@ -83,9 +83,9 @@ static void take_sockets(void)
 	const struct service service = {.name = name, .socket = at, .type = SOCK_STREAM};
 	struct listener l;
 
-	(void)handover_listener(&service, &l);
-	while (handover_unwanted(&l, path)) {
-		must(l.fd >= HANDOVER_FIRST && l.fd < HANDOVER_FIRST + COUNT);
+	(void)listen_fds_listener(&service, &l);
+	while (listen_fds_unwanted(&l, path)) {
+		must(l.fd >= LISTEN_FDS_FIRST && l.fd < LISTEN_FDS_FIRST + COUNT);
 		must(memchr(path, '\0', sizeof(path)) != NULL);
 	}
 }
@@ -99,14 +99,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ready = true;
 	if (!hand_over(data, size))
 		return 0;
-	must(handover_open() == HANDOVER_FIRST + COUNT);
-	board_release(handover_board("s"));
-	(void)handover_pidfile();
+	must(listen_fds_open() == LISTEN_FDS_FIRST + COUNT);
+	board_release(listen_fds_board("s"));
+	(void)listen_fds_pidfile();
 	take_sockets();
 	take_workers();
-	handover_close();
+	listen_fds_close();
 	must(fcntl(MASTERS, F_GETFD) >= 0);
-	must(close_range(HANDOVER_FIRST, HANDOVER_FIRST + COUNT - 1, 0) == 0);
+	must(close_range(LISTEN_FDS_FIRST, LISTEN_FDS_FIRST + COUNT - 1, 0) == 0);
 	while (records_next() != NULL)
 		;
 	return 0;

@@ -1,9 +1,9 @@
 /*
- * main.c: options, standard descriptors, -t, and becoming a daemon.
+ * udsd.c: options, standard descriptors, -t, and becoming a daemon.
  */
 #include "cmdpath.h"
 #include "defaults.h"
-#include "handover.h"
+#include "listen_fds.h"
 #include "loader.h"
 #include "log.h"
 #include "value.h"
@@ -169,17 +169,17 @@ static void parse_arguments(struct arguments *a, int argc, char **argv)
 }
 
 /* Descriptors 0 to 2 are open, so that nothing of ours becomes one of them; others are closed,
- * unless they were handed over to us. */
+ * unless they were passed to us. */
 static void open_standard(void)
 {
-	int first = handover_open(), fd;
+	int first = listen_fds_open(), fd;
 
 	do {
 		fd = open("/dev/null", O_RDWR);
 	} while (fd >= 0 && fd <= STDERR_FILENO);
 	if (fd < 0 || close_range((unsigned)first, ~0U, 0) < 0)
 		exit(no_start("descriptors"));
-	(void)close(fd); /* it may be among what was handed over */
+	(void)close(fd); /* it may be among what was passed */
 }
 
 /* What is served never has our caller's standard input or output. */
@@ -367,14 +367,13 @@ static char **make_argv(const struct arguments *a, int argc)
 static int serve(struct loaded *loaded, const struct arguments *args, int argc)
 {
 	struct supervisor_options options = {
-		.source = &args->source,
-		.argv = make_argv(args, argc),
+		.origin = {&args->source, make_argv(args, argc)},
 		.to_syslog = !args->foreground || args->syslog,
 		.ready_fd = -1,
 	};
 	int status = EX_OSERR;
 
-	if (options.argv == NULL)
+	if (options.origin.argv == NULL)
 		return no_start("/proc/self/exe");
 	if (!args->foreground)
 		options.ready_fd = become_daemon();
@@ -383,7 +382,7 @@ static int serve(struct loaded *loaded, const struct arguments *args, int argc)
 		(void)no_start("/dev/null");
 	else
 		status = supervisor_run(loaded, &options);
-	free(options.argv);
+	free(options.origin.argv);
 	return status;
 }
 

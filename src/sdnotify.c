@@ -1,10 +1,10 @@
 /*
- * notify.c: datagrams to the service manager.
+ * sdnotify.c: datagrams to the service manager.
  */
-#include "notify.h"
+#include "sdnotify.h"
 
 #include "clock.h"
-#include "handover.h"
+#include "services.h"
 #include "unixsock.h"
 
 #include <errno.h>
@@ -19,12 +19,13 @@
 #define MESSAGE_BYTES 512
 #define SEND_AGAIN (50 * NSEC_PER_MSEC)
 
-static int manager = -1; /* a connected socket; -1: nobody wants to know */
+static int manager = -1; /* a connected socket; -1: there is no manager */
 static char messages[MESSAGES][MESSAGE_BYTES]; /* those not sent yet, oldest first */
 static size_t waiting;
 static int64_t due = CLOCK_NEVER;
+static unsigned stored; /* the services_version() that the store has */
 
-void notify_open(void)
+void sdnotify_open(void)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
 	struct sockaddr_un sun;
@@ -50,7 +51,7 @@ static bool send_message(const char *text, int fd)
 }
 
 /* The states must come in their order. Only a manager that reads none for long loses some. */
-static void queue(const char *text)
+static void queue_message(const char *text)
 {
 	if (manager < 0)
 		return;
@@ -62,41 +63,41 @@ static void queue(const char *text)
 		memmove(messages[0], messages[1], --waiting * sizeof(messages[0]));
 }
 
-void notify_ready(size_t sockets, size_t services)
+void sdnotify_ready(void)
 {
 	char text[MESSAGE_BYTES];
 
 	snprintf(text, sizeof(text),
 		 "READY=1\nMAINPID=%d\nSTATUS=serving %zu sockets of %zu services",
-		 getpid(), sockets, services);
-	queue(text);
+		 getpid(), services_listening(), services_config()->count);
+	queue_message(text);
 }
 
-void notify_reloading(void)
+void sdnotify_reloading(void)
 {
 	char text[MESSAGE_BYTES];
 
 	snprintf(text, sizeof(text),
 		 "RELOADING=1\nMONOTONIC_USEC=%lld\nSTATUS=reading the config",
 		 (long long)(clock_now() / 1000));
-	queue(text);
+	queue_message(text);
 }
 
-void notify_stopping(void)
+void sdnotify_stopping(void)
 {
-	queue("STOPPING=1\nSTATUS=handlers may finish");
+	queue_message("STOPPING=1\nSTATUS=handlers may finish");
 }
 
 /* Brings the store up to date about one socket. False: it would block. */
-static bool store(struct unit *u)
+static bool store_listener(struct instance *i)
 {
-	struct listener *l = &u->listener;
-	bool wanted = l->fd >= 0 && !l->foreign && !u->retiring;
-	char name[HANDOVER_NAME], text[MESSAGE_BYTES];
+	struct listener *l = &i->listener;
+	bool wanted = l->fd >= 0 && !l->foreign && !instance_is_retiring(i);
+	char name[LISTENER_NAME], text[MESSAGE_BYTES];
 
 	if (wanted == l->stored)
 		return true;
-	handover_listener_name(l, name);
+	listener_name(l, name);
 	snprintf(text, sizeof(text), "%s=1\nFDNAME=%s",
 		 wanted ? "FDSTORE" : "FDSTOREREMOVE", name);
 	if (!send_message(text, wanted ? l->fd : -1))
@@ -105,34 +106,28 @@ static bool store(struct unit *u)
 	return true;
 }
 
-void notify_forget(const struct listener *l)
+void sdnotify_forget(const struct listener *l)
 {
-	char name[HANDOVER_NAME], text[MESSAGE_BYTES];
+	char name[LISTENER_NAME], text[MESSAGE_BYTES];
 
-	handover_listener_name(l, name);
+	listener_name(l, name);
 	snprintf(text, sizeof(text), "FDSTOREREMOVE=1\nFDNAME=%s", name);
 	if (manager >= 0)
 		(void)send_message(text, -1);
 }
 
-void notify_store(struct unit *units)
+int64_t sdnotify_due(void)
 {
-	due = 0;
-	notify_tick(units, due);
+	if (manager < 0)
+		return CLOCK_NEVER;
+	return stored != services_version() ? 0 : due;
 }
 
-int64_t notify_due(void)
-{
-	return due;
-}
-
-void notify_tick(struct unit *units, int64_t now)
+void sdnotify_tick(int64_t now)
 {
 	bool sent = true;
 
-	if (manager < 0)
-		due = CLOCK_NEVER;
-	if (now < due)
+	if (now < sdnotify_due())
 		return;
 	while (waiting > 0 && sent) {
 		sent = send_message(messages[0], -1);
@@ -140,7 +135,8 @@ void notify_tick(struct unit *units, int64_t now)
 			memmove(messages[0], messages[1],
 				--waiting * sizeof(messages[0]));
 	}
-	for (struct unit *u = units; u != NULL && sent; u = u->next)
-		sent = store(u);
+	stored = services_version();
+	for (struct instance *i = services_first(); i != NULL && sent; i = i->next)
+		sent = store_listener(i);
 	due = sent ? CLOCK_NEVER : clock_now() + SEND_AGAIN;
 }

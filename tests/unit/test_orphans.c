@@ -1,7 +1,7 @@
 /*
- * test_orphan.c: what is taken over from a worker that has died, and is not believed.
+ * test_orphans.c: what is taken over from a worker that has died, and is not believed.
  */
-#include "orphan.h"
+#include "orphans.h"
 
 #include "lib/log_capture.h"
 #include "lib/cases.h"
@@ -18,7 +18,7 @@
 static char name[] = "s";
 static struct account account = {.name = name};
 static struct service service = {.name = name, .account = &account};
-static struct unit unit = {.service = &service};
+static struct instance instance = {.service = &service};
 
 static int set_up(void **state)
 {
@@ -26,34 +26,33 @@ static int set_up(void **state)
 	service.max_lifetime = service.kill_grace = 0;
 	service.identity.uid = geteuid();
 	service.identity.gid = getegid();
-	unit.board = board_new();
+	instance.board = board_new();
 	capture_open(LOG_INFO, NULL);
-	return unit.board != NULL ? 0 : -1;
+	return instance.board != NULL ? 0 : -1;
 }
 
 static int tear_down(void **state)
 {
 	(void)state;
-	orphan_forget_all();
-	board_release(unit.board);
+	orphans_forget();
+	board_release(instance.board);
 	capture_close();
 	return 0;
 }
 
-static bool none_is_ours(const void *arg, pid_t pid)
+static bool none_is_ours(pid_t pid)
 {
-	(void)arg;
 	(void)pid;
 	return false;
 }
 
 static struct slot *put(uint32_t i, pid_t pid, pid_t owner, int64_t started)
 {
-	struct slot *slot = &unit.board->map->slots[i];
+	struct slot *slot = &instance.board->map->slots[i];
 
 	*slot = (struct slot){
 		.pid = pid, .owner = owner, .started = started, .id = i + 1};
-	unit.board->map->high = i + 1;
+	instance.board->map->high = i + 1;
 	return slot;
 }
 
@@ -80,17 +79,17 @@ static void bury(pid_t pid)
 	for (;;) {
 		int64_t now = clock_now();
 
-		if (orphan_due() <= now)
-			orphan_tick(now);
+		if (orphans_due() <= now)
+			orphans_tick(now);
 		info.si_pid = 0;
 		assert_int_equal(
 			waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT | WNOHANG), 0);
 		if (info.si_pid == pid)
 			break;
 	}
-	assert_true(orphan_bury(pid));
-	assert_int_equal(orphan_count(), 0);
-	assert_int_equal(unit.orphans, 0);
+	assert_true(orphans_reap(pid));
+	assert_int_equal(orphans_count(), 0);
+	assert_int_equal(instance.orphans, 0);
 }
 
 /* Slots of a worker: whether they are free afterwards, and what is said. */
@@ -116,8 +115,8 @@ static void test_what_is_not_believed(void **state)
 	(void)state;
 	for (uint32_t i = 0; i < COUNT(rows); i++)
 		slots[i] = put(i + 1, rows[i].pid, rows[i].owner, rows[i].started);
-	orphan_adopt(&unit, WORKER, none_is_ours, NULL);
-	assert_int_equal(orphan_count(), 0);
+	orphans_adopt(&instance, WORKER, none_is_ours);
+	assert_int_equal(orphans_count(), 0);
 	for (uint32_t i = 0; i < COUNT(rows); i++) {
 		check((slots[i]->pid == 0) == rows[i].freed, "row %u", i);
 		if (*rows[i].line != '\0')
@@ -125,23 +124,23 @@ static void test_what_is_not_believed(void **state)
 	}
 	assert_string_equal(capture_next(), "");
 	/* later nobody else is there to whom they could belong */
-	orphan_adopt(&unit, 0, none_is_ours, NULL);
+	orphans_adopt(&instance, 0, none_is_ours);
 	for (uint32_t i = 0; i < COUNT(rows); i++)
 		check(slots[i]->pid == 0, "row %u", i);
 }
 
-static void test_ends_and_is_buried(void **state)
+static void test_ends_and_is_reaped(void **state)
 {
 	pid_t pid = make_child();
 	struct slot *slot = put(0, pid, WORKER, clock_now());
 
 	(void)state;
-	orphan_adopt(&unit, WORKER, none_is_ours, NULL);
-	orphan_adopt(&unit, WORKER, none_is_ours, NULL); /* once is enough */
-	assert_int_equal(orphan_count(), 1);
-	assert_int_equal(unit.orphans, 1);
-	assert_true(orphan_due() > clock_now()); /* a look at its start */
-	assert_false(orphan_bury(pid + 1));
+	orphans_adopt(&instance, WORKER, none_is_ours);
+	orphans_adopt(&instance, WORKER, none_is_ours); /* once is enough */
+	assert_int_equal(orphans_count(), 1);
+	assert_int_equal(instance.orphans, 1);
+	assert_true(orphans_due() > clock_now()); /* a look at its start */
+	assert_false(orphans_reap(pid + 1));
 	kill(pid, SIGUSR1); /* which no shell ignores in the background */
 	bury(pid);
 	assert_int_equal(slot->pid, 0);
@@ -166,10 +165,10 @@ static void test_a_start_that_hangs(void **state)
 		pid = make_child();
 		prctl(PR_SET_NAME, own);
 		put(0, pid, WORKER, clock_now());
-		orphan_adopt(&unit, WORKER, none_is_ours, NULL);
-		orphan_tick(orphan_due() - 1);
-		orphan_tick(orphan_due());
-		check((orphan_due() != CLOCK_NEVER) == rows[i].hangs, "row %zu", i);
+		orphans_adopt(&instance, WORKER, none_is_ours);
+		orphans_tick(orphans_due() - 1);
+		orphans_tick(orphans_due());
+		check((orphans_due() != CLOCK_NEVER) == rows[i].hangs, "row %zu", i);
 		if (!rows[i].hangs)
 			kill(pid, SIGUSR1);
 		bury(pid);
@@ -189,12 +188,13 @@ static void test_a_start_that_makes_no_sense(void **state)
 		pid_t pid = make_child();
 
 		put(0, pid, WORKER, starts[i]);
-		orphan_adopt(&unit, WORKER, none_is_ours, NULL);
-		assert_int_equal(orphan_count(), 1);
-		assert_true(orphan_due() > clock_now() &&
-			    orphan_due() <= clock_now() + service.max_lifetime);
-		orphan_end_all(SIGKILL, clock_now());
+		orphans_adopt(&instance, WORKER, none_is_ours);
+		assert_int_equal(orphans_count(), 1);
+		assert_true(orphans_due() > clock_now() &&
+			    orphans_due() <= clock_now() + service.max_lifetime);
+		orphans_end_all(SIGKILL, clock_now());
 		bury(pid);
+		orphans_forget();
 	}
 }
 
@@ -209,7 +209,7 @@ static void test_its_life_ends(void **state)
 		service.max_lifetime = NSEC_PER_SEC / 100;
 		service.kill_grace = graces[i];
 		put(0, pid, WORKER, clock_now());
-		orphan_adopt(&unit, WORKER, none_is_ours, NULL);
+		orphans_adopt(&instance, WORKER, none_is_ours);
 		bury(pid);
 		assert_non_null(strstr(capture_next(), "reason=lifetime"));
 	}
@@ -220,7 +220,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_what_is_not_believed, set_up,
 						tear_down),
-		cmocka_unit_test_setup_teardown(test_ends_and_is_buried, set_up,
+		cmocka_unit_test_setup_teardown(test_ends_and_is_reaped, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_a_start_that_hangs, set_up,
 						tear_down),
