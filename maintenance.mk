@@ -28,7 +28,7 @@ help:
 	@echo 'make coverage       the tests, then the lines covered (configure --enable-coverage)'
 
 tidy_runs = $(addprefix tidy/,$(c_sources))
-lint: cppcheck $(tidy_runs)
+lint: check-includes cppcheck $(tidy_runs)
 .PHONY: cppcheck $(tidy_runs)
 cppcheck: build.h directories.h
 	cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr \

@@ -5,7 +5,7 @@
  * standard output. A flow reads only when it has written all that it had, and nothing is
  * written that could block, so neither flow ever holds up the other.
  */
-#include "unixsock.h"
+#include "common/unixsock.h"
 
 #include <errno.h>
 #include <fcntl.h>

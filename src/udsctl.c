@@ -5,11 +5,11 @@
  * what comes back (display.c, metrics.c, top.c); a command that the supervisor knows is sent as it was
  * typed.
  */
-#include "ask.h"
-#include "defaults.h"
-#include "display.h"
-#include "protocol.h"
-#include "top.h"
+#include "ctl/ask.h"
+#include "common/defaults.h"
+#include "ctl/display.h"
+#include "common/protocol.h"
+#include "ctl/top.h"
 
 #include <getopt.h>
 #include <poll.h>

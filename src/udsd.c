@@ -1,14 +1,14 @@
 /*
  * udsd.c: options, standard descriptors, -t, and becoming a daemon.
  */
-#include "cmdpath.h"
-#include "defaults.h"
-#include "listen_fds.h"
-#include "loader.h"
-#include "log.h"
-#include "value.h"
-#include "supervisor.h"
-#include "title.h"
+#include "config/cmdpath.h"
+#include "common/defaults.h"
+#include "upgrade/listen_fds.h"
+#include "config/loader.h"
+#include "common/log.h"
+#include "config/value.h"
+#include "supervisor/supervisor.h"
+#include "common/title.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -4,7 +4,7 @@
  *
  * usage: ladder STEPS SOCKET HANDLER    STEPS: how many of `enum step` are done
  */
-#include "raw.h"
+#include "worker/rawcall.h"
 
 #include <fcntl.h>
 #include <linux/futex.h>

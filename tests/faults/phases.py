@@ -23,15 +23,15 @@ PRIVILEGES = {"chdir", "getgroups", "getresgid", "getresuid", "nice", "prctl", "
 # Places, by their names in src.
 DROPS = at("discard")                               # what is not read resets a client
 LOSES_LINES = at("write_all", "send_record")
-BECOMES = at("@privilege", "@setup", "@handler", "worker_init@worker",
-             "waitmode_execute@inetd")              # the user, and what it has
+BECOMES = at("@privilege", "@setup", "@spawn", "worker_init@worker",
+             "waitmode_execute@waitmode")              # the user, and what it has
 NEED_NOT = at("leave_keyring")
 CHECKS = at("is_proved")
-LOOKS = at("own_path", "open_path", "pidfile_is_at")
-KEEPS = at("own_path", "remove_name", "place_open_parent", "is_own", "open_locked", "pidfile_is_at",
+LOOKS = at("own_path", "open_path", "bind_at", "pidfile_is_at")
+KEEPS = at("own_path", "remove_name", "directory_open_parent", "is_own", "open_locked", "pidfile_is_at",
            "pidfile_release")
-DAEMON = at("become_daemon", "wait_for_daemon", "leave_standard", "say_ready", "serve@main")
-AS_EVER = at("@handler", "@inetd", "@limit", "@peer", "@privilege", "@relay", "@setup", "@table")
+DAEMON = at("become_daemon", "wait_for_daemon", "leave_standard", "say_ready", "serve@udsd")
+AS_EVER = at("@spawn", "@waitmode", "@userlimit", "@peer", "@privilege", "@stderr", "@setup", "@connections")
 UPGRADES = at("@upgrade")
 # Serves one client, as a service with `wait` does.
 ACCEPTS = """

@@ -4,9 +4,9 @@
  * What holds: each whole line is a record whose parts are in the text, in their order, and all of it
  * can be shown in every way.
  */
-#include "ask.h"
+#include "ctl/ask.h"
 
-#include "display.h"
+#include "ctl/display.h"
 #include "records.h"
 
 #include <stdio.h>

@@ -5,8 +5,8 @@
  * What holds of every text: it passes with no fault or is refused with one, lines and length stay
  * as they were, and the places noted lie within the text.
  */
-#include "config.h"
-#include "scan.h"
+#include "config/config.h"
+#include "config/scan.h"
 
 #include <stdint.h>
 #include <stdlib.h>

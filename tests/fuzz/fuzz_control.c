@@ -5,11 +5,11 @@
  * an end, no client is left behind, and what is logged is clean. There are no processes here: fork()
  * fails, as when the system has none left, so long answers become errors.
  */
-#include "control.h"
+#include "control/control.h"
 
-#include "clock.h"
-#include "lifecycle.h"
-#include "services.h"
+#include "common/clock.h"
+#include "service/lifecycle.h"
+#include "service/services.h"
 
 #include "records.h"
 

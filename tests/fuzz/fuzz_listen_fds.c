@@ -4,7 +4,7 @@
  * What holds: every name that is taken for that of an old worker can be written and read again
  * without a change, a path fits where it is put, and nothing but what was passed is closed.
  */
-#include "listen_fds.h"
+#include "upgrade/listen_fds.h"
 
 #include "records.h"
 

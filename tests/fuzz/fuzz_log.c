@@ -2,7 +2,7 @@
  * fuzz_log.c: any bytes in a line of the log come out without a control character, as UTF-8, in
  * the room there is; and what was quoted can be read back.
  */
-#include "log.h"
+#include "common/log.h"
 
 #include "../unit/lib/escaped_text.h"
 

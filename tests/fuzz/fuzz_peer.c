@@ -4,7 +4,7 @@
  * What holds: the environment is a list of NAME=value, where the peer is bound is there at most once
  * and without a control character, and nothing of one connection is left in the next.
  */
-#include "environment.h"
+#include "worker/environment.h"
 
 #include "records.h"
 

@@ -4,7 +4,7 @@
 #ifndef UDSD_TESTS_RECORDS_H
 #define UDSD_TESTS_RECORDS_H
 
-#include "log.h"
+#include "common/log.h"
 
 #include "../unit/lib/escaped_text.h"
 

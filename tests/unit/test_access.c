@@ -4,7 +4,7 @@
  * The functions of the name service are replaced by some that know a user and a group each of two
  * names.
  */
-#include "access.h"
+#include "config/access.h"
 
 #include "lib/cases.h"
 

@@ -4,7 +4,7 @@
  * The functions of the name service are replaced by some that know a few names and fail in all
  * ways, poll() by one that lets the time run out at once.
  */
-#include "account.h"
+#include "config/account.h"
 
 #include "lib/cases.h"
 

@@ -1,10 +1,10 @@
 /*
  * test_ask.c: records of an answer, and what is shown of them.
  */
-#include "ask.h"
+#include "ctl/ask.h"
 
 #include "lib/cases.h"
-#include "display.h"
+#include "ctl/display.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,11 +1,11 @@
 /*
  * test_build.c: whole configs: what is refused, with all places at once, and what is read.
  */
-#include "config.h"
+#include "config/config.h"
 
 #include "lib/cases.h"
 #include "lib/loads.h"
-#include "clock.h"
+#include "common/clock.h"
 #include "lib/expected_faults.h"
 #include "lib/scratch.h"
 

@@ -2,11 +2,11 @@
  * test_cmdline.c: a service from the command line becomes a config, and nothing in it is lost or
  * read as anything else.
  */
-#include "cmdline.h"
+#include "config/cmdline.h"
 
 #include "lib/cases.h"
 #include "lib/loads.h"
-#include "config.h"
+#include "config/config.h"
 
 #include <limits.h>
 #include <stdio.h>

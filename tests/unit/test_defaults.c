@@ -1,8 +1,8 @@
 /*
  * test_defaults.c: where things are for root and for an ordinary user, and how a program is found.
  */
-#include "cmdpath.h"
-#include "defaults.h"
+#include "config/cmdpath.h"
+#include "common/defaults.h"
 
 #include "lib/cases.h"
 #include "lib/scratch.h"

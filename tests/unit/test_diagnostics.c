@@ -1,7 +1,7 @@
 /*
  * test_diagnostics.c: faults are gathered, each line once, with its place.
  */
-#include "diagnostics.h"
+#include "config/diagnostics.h"
 
 #include "lib/cases.h"
 

@@ -1,8 +1,8 @@
 /*
  * test_documents.c: the tables of options, udsd.conf(5) and the completion have the same names.
  */
-#include "globals.h"
-#include "options.h"
+#include "config/globals.h"
+#include "config/options.h"
 
 #include "lib/cases.h"
 

@@ -1,7 +1,7 @@
 /*
  * test_environment.c: the environment of handlers, byte for byte.
  */
-#include "environment.h"
+#include "worker/environment.h"
 
 #include "lib/alice.h"
 #include "lib/cases.h"

@@ -1,7 +1,7 @@
 /*
  * test_escape.c: nothing in a line of the log can be forged.
  */
-#include "log.h"
+#include "common/log.h"
 
 #include "lib/log_capture.h"
 #include "lib/cases.h"

@@ -1,7 +1,7 @@
 /*
  * test_listen_fds.c: descriptors that are passed, and their names.
  */
-#include "listen_fds.h"
+#include "upgrade/listen_fds.h"
 
 #include "lib/cases.h"
 #include "lib/scratch.h"

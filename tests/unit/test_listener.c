@@ -2,7 +2,7 @@
  * test_listener.c: a socket's path, while somebody whom its mode keeps out tries to connect all the
  * time, and while others put things there.
  */
-#include "listener.h"
+#include "service/listener.h"
 
 #include "lib/cases.h"
 #include "lib/scratch.h"

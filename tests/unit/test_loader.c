@@ -2,14 +2,14 @@
  * test_loader.c: a config that a child has read is the same here, for every option; what may go
  * wrong with the child; and which options make a service another one.
  */
-#include "loader.h"
+#include "config/loader.h"
 
 #include "lib/cases.h"
 #include "lib/loads.h"
 #include "lib/scratch.h"
-#include "service.h"
+#include "config/service.h"
 #include "lib/option_text.h"
-#include "options.h"
+#include "config/options.h"
 
 #include <signal.h>
 #include <stdalign.h>

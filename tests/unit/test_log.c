@@ -2,7 +2,7 @@
  * test_log.c: lines of the log: what they look like, where they are cut, and that none is lost
  * unseen.
  */
-#include "log.h"
+#include "common/log.h"
 
 #include "lib/log_capture.h"
 #include "lib/cases.h"

@@ -2,7 +2,7 @@
  * test_options.c: every option of a service: its default, good values and bad ones, in the service
  * itself and in defaults.
  */
-#include "options.h"
+#include "config/options.h"
 
 #include "lib/cases.h"
 #include "lib/loads.h"

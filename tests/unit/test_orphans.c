@@ -1,11 +1,11 @@
 /*
  * test_orphans.c: what is taken over from a worker that has died, and is not believed.
  */
-#include "orphans.h"
+#include "service/orphans.h"
 
 #include "lib/log_capture.h"
 #include "lib/cases.h"
-#include "clock.h"
+#include "common/clock.h"
 
 #include <limits.h>
 #include <signal.h>

@@ -1,11 +1,11 @@
 /*
  * test_parse.c: config files: which ones are obeyed, what others they include.
  */
-#include "parse.h"
+#include "config/parse.h"
 
 #include "lib/cases.h"
 #include "lib/loads.h"
-#include "config.h"
+#include "config/config.h"
 #include "lib/expected_faults.h"
 #include "lib/scratch.h"
 

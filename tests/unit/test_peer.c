@@ -2,11 +2,11 @@
  * test_peer.c: who a client is, whether it is still connected, and the clean end of those that are
  * rejected.
  */
-#include "peer.h"
+#include "common/peer.h"
 
 #include "lib/cases.h"
-#include "clock.h"
-#include "hurry.h"
+#include "common/clock.h"
+#include "common/linger.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /*
  * test_scan.c: the walk over a config's text: what is refused, where, and what is noted.
  */
-#include "scan.h"
+#include "config/scan.h"
 
 #include "lib/cases.h"
 #include "lib/expected_faults.h"

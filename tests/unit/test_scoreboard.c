@@ -1,11 +1,11 @@
 /*
  * test_scoreboard.c: the shared table: its memory, and the line that ends a connection.
  */
-#include "scoreboard.h"
+#include "common/scoreboard.h"
 
 #include "lib/log_capture.h"
 #include "lib/cases.h"
-#include "clock.h"
+#include "common/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,10 +1,10 @@
 /*
  * test_value.c: how single values of the config are written.
  */
-#include "value.h"
+#include "config/value.h"
 
 #include "lib/cases.h"
-#include "clock.h"
+#include "common/clock.h"
 
 #include <syslog.h>
 

@@ -29,7 +29,7 @@ def copy_programs(*names):
 
 UDSD, UDSC, UDSCTL, ECHO, UDSD_VFORK = copy_programs(
     "src/udsd", "src/udsc", "src/udsctl", "handlers/echo",
-    "tests/faults/udsd_vfork",  # see src/raw.h
+    "tests/faults/udsd_vfork",  # see src/worker/rawcall.h
 )
 WHOAMI = os.path.join(SRC, "handlers", "whoami")
 PYTHON = "/usr/bin/python3" if os.access("/usr/bin/python3", os.X_OK) else sys.executable

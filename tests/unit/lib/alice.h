@@ -2,7 +2,7 @@
 #ifndef UDSD_TESTS_ALICE_H
 #define UDSD_TESTS_ALICE_H
 
-#include "config.h"
+#include "config/config.h"
 
 static char her_name[] = "alice", her_home[] = "/home/alice", her_shell[] = "/bin/zsh",
 	    her_key[] = "alice";

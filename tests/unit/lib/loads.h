@@ -3,7 +3,7 @@
 #define UDSD_TESTS_LOADS_H
 
 #include "cases.h"
-#include "config.h"
+#include "config/config.h"
 
 static struct arena config_arena;
 

@@ -5,7 +5,7 @@
 #define UDSD_TESTS_LOG_CAPTURE_H
 
 #include "cases.h"
-#include "log.h"
+#include "common/log.h"
 
 #include <fcntl.h>
 #include <unistd.h>

@@ -5,7 +5,7 @@
 #define UDSD_TESTS_OPTION_TEXT_H
 
 #include "cases.h"
-#include "options.h"
+#include "config/options.h"
 
 #include <stdio.h>
 #include <sys/socket.h>

@@ -1,0 +1,245 @@
+/*
+ * build.c: from sources to a struct config.
+ *
+ * Says what may stand where (the tables of options), has sources parsed, and sets each option's field:
+ * from the service's own section, else from defaults, else the fallback. Finished services go
+ * through service.c and preflight.c. Faults are gathered all the way; any of them refuses the
+ * config. What is kept is in one arena, what is not in another that goes with this function.
+ */
+#include "config/config.h"
+
+#include "config/cmdline.h"
+#include "config/globals.h"
+#include "config/options.h"
+#include "config/parse.h"
+#include "config/preflight.h"
+#include "config/service.h"
+#include "config/value.h"
+
+#include <errno.h>
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SYNTAX_MAX 64 /* rows of a table of options, and the sections */
+
+/* What may stand in a service, in defaults, and in the main file. */
+static struct syntax in_service[SYNTAX_MAX], in_defaults[SYNTAX_MAX], in_main[SYNTAX_MAX];
+static const struct syntax in_included[] = {
+	{"service", .titled = true, .section = in_service},
+	{0},
+};
+
+static struct syntax *syntax_fill(struct syntax *to, const struct option_row *rows,
+				  unsigned without)
+{
+	for (; rows->name != NULL; rows++)
+		if ((rows->flags & without) == 0)
+			*to++ = (struct syntax){rows->name, option_is_list(rows), false,
+						NULL};
+	return to;
+}
+
+static void syntax_init(void)
+{
+	struct syntax *end = syntax_fill(in_main, global_options, 0);
+
+	*end++ = in_included[0];
+	*end = (struct syntax){"defaults", .section = in_defaults};
+	syntax_fill(in_service, service_options, 0);
+	syntax_fill(in_defaults, service_options, OPTION_OWN);
+}
+
+static void build_options(const struct build *b, struct service *s,
+			  const struct section *own, const struct section *defaults)
+{
+	s->socket_owner = (uid_t)-1;
+	s->socket_group = s->identity.gid = (gid_t)-1;
+	s->log_level = b->config->log_level;
+	for (const struct option_row *row = service_options; row->name != NULL; row++) {
+		const struct statement *given = section_find(own, row->name);
+
+		if (given == NULL)
+			given = section_find(defaults, row->name);
+		option_set(b, s, row, given);
+		if (given == NULL)
+			continue;
+		s->given = arena_grow(b->arena, s->given, s->ngiven, sizeof(*s->given));
+		s->given[s->ngiven++] = (struct given){row->name, given->at};
+	}
+}
+
+static void build_service(const struct build *b, const struct section *own,
+			  const struct section *defaults)
+{
+	struct config *c = b->config;
+	const char *error = value_service_name(own->title);
+	struct service *s;
+
+	c->services = arena_grow(b->arena, c->services, c->count, sizeof(*s));
+	s = &c->services[c->count++];
+	*s = (struct service){.name = arena_text(b->arena, own->title), .at = own->at};
+	if (error != NULL && *own->title != '\0') /* else that was reported */
+		fault_add(b->faults, own->at, "service: \"%s\" %s", own->title, error);
+	build_options(b, s, own, defaults);
+	service_finish(b, s, geteuid() == 0);
+}
+
+static void build_services(const struct build *b, const struct section *sections,
+			   const struct section *defaults)
+{
+	for (; sections != NULL; sections = sections->next)
+		if (strcmp(sections->name, "service") == 0)
+			build_service(b, sections, defaults);
+}
+
+/* A directory that is not there matches nothing. */
+static int glob_error(const char *path, int error)
+{
+	(void)path;
+	return error != ENOENT && error != ENOTDIR;
+}
+
+static void build_included(const struct build *b, const char *pattern, struct place at,
+			   const struct section *defaults)
+{
+	const char *error = value_path(pattern);
+	glob_t found;
+	int rc = error == NULL ? glob(pattern, 0, glob_error, &found) : GLOB_NOMATCH;
+
+	if (rc != 0 && rc != GLOB_NOMATCH)
+		error = "cannot be read";
+	if (error != NULL)
+		fault_add(b->faults, at, "include: \"%s\" %s", pattern, error);
+	if (rc != 0)
+		return;
+	for (size_t i = 0; i < found.gl_pathc; i++)
+		build_services(b,
+			       parse_file(b->scratch,
+					  arena_text(b->arena, found.gl_pathv[i]),
+					  in_included, b->faults),
+			       defaults);
+	globfree(&found);
+}
+
+/* Refuses names and sockets that two services have. */
+static void check_unique(const struct build *b, size_t i)
+{
+	const struct config *c = b->config;
+	const struct service *s = &c->services[i];
+
+	if (s->socket != NULL && c->control.socket != NULL &&
+	    strcmp(s->socket, c->control.socket) == 0)
+		fault_add(b->faults, s->at, "socket %s is the control-socket already",
+			  s->socket);
+	while (i-- > 0) {
+		const struct service *other = &c->services[i];
+
+		if (strcmp(s->name, other->name) == 0)
+			fault_add(b->faults, s->at, "service %s is there already: %s:%u",
+				  s->name, other->at.file, other->at.line);
+		if (s->socket != NULL && other->socket != NULL &&
+		    strcmp(s->socket, other->socket) == 0)
+			fault_add(b->faults, s->at,
+				  "socket %s is that of service %s already", s->socket,
+				  other->name);
+	}
+}
+
+/* The overflow ids are a setting of the kernel. */
+static uint32_t read_overflow(const char *path)
+{
+	FILE *f = fopen(path, "re");
+	unsigned id = 65534;
+
+	if (f != NULL && fscanf(f, "%u", &id) != 1)
+		id = 65534;
+	if (f != NULL)
+		fclose(f);
+	return id;
+}
+
+static void build_all(const struct build *b, const struct section *top,
+		      const struct load_source *source)
+{
+	const struct section *defaults = top;
+	struct service scratch = {0};
+	struct config *c = b->config;
+
+	while (defaults != NULL && strcmp(defaults->name, "defaults") != 0)
+		defaults = defaults->next;
+	globals_build(b, top, source);
+	/* Defaults are checked also where no service needs them. */
+	build_options(b, &scratch, NULL, defaults);
+	build_services(b, top, defaults);
+	for (char **pattern = c->include; pattern != NULL && *pattern != NULL; pattern++)
+		build_included(b, *pattern, section_find(top, "include")->at, defaults);
+	for (size_t i = 0; i < c->count; i++)
+		check_unique(b, i);
+	preflight_check(c, b->faults);
+}
+
+/* `text`: of the config; NULL: it is in the file. */
+static const struct config *build(struct arena *arena, char *text,
+				  const struct load_source *source, struct faults *faults)
+{
+	struct arena scratch;
+	struct build b = {arena, &scratch, NULL, faults};
+	struct section *top;
+
+	if (arena_open(&scratch) < 0) {
+		fault_add(faults, PLACE_NONE, "%s", strerror(errno));
+		return NULL;
+	}
+	b.config = arena_take(arena, sizeof(*b.config));
+	syntax_init();
+	rule_set_overflow(read_overflow("/proc/sys/kernel/overflowuid"),
+			  read_overflow("/proc/sys/kernel/overflowgid"));
+	if (text != NULL)
+		top = parse_text(&scratch, NULL, text, strlen(text), in_main, faults);
+	else
+		top = parse_file(&scratch, arena_text(arena, source->path), in_main,
+				 faults);
+	if (top != NULL)
+		build_all(&b, top, source);
+	arena_close(&scratch);
+	return faults->errors == 0 ? b.config : NULL;
+}
+
+const struct config *config_load(struct arena *arena, const struct load_source *source,
+				 struct faults *faults)
+{
+	const struct config *c = NULL;
+	char *text = NULL;
+
+	*faults = (struct faults){0};
+	if (source->command != NULL) {
+		text = command_config(source->options, source->count, source->command);
+		if (text == NULL)
+			fault_add(faults, PLACE_NONE, "out of memory");
+	}
+	if (faults->errors == 0)
+		c = build(arena, text, source, faults);
+	free(text);
+	return c;
+}
+
+const struct config *config_parse(struct arena *arena, char *text, struct faults *faults)
+{
+	const struct load_source none = {.log_level = -1};
+
+	*faults = (struct faults){0};
+	return build(arena, text, &none, faults);
+}
+
+size_t config_sockets(const struct config *c)
+{
+	return c->count + (c->control.socket != NULL);
+}
+
+const struct service *config_socket(const struct config *c, size_t i)
+{
+	return i < c->count ? &c->services[i] : &c->control;
+}

@@ -1,0 +1,73 @@
+/*
+ * globals.c: the table of the options for all: the log, the pid file, the control socket.
+ */
+#include "config/globals.h"
+
+#include "common/defaults.h"
+#include "common/log.h"
+
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define AT(field) offsetof(struct config, field)
+
+const struct option_row global_options[] = {
+	{"log-level", KIND_LEVEL, AT(log_level), .fallback = "info"},
+	{"syslog-facility", KIND_FACILITY, AT(syslog_facility), .fallback = "daemon"},
+	{"pid-file", KIND_MAYBE_PATH, AT(pid_file), .find_fallback = defaults_pid_file},
+	{"control-socket", KIND_MAYBE_SOCKET, AT(control.socket),
+	 .find_fallback = defaults_control_socket},
+	{"control-mode", KIND_MODE, AT(control.socket_mode), .fallback = "0600"},
+	{"control-allow", KIND_RULES, AT(control.access.allow), .flags = 0},
+	{"stop-timeout", KIND_DURATION, AT(stop_timeout), .fallback = "10s"},
+	{"include", KIND_LIST, AT(include), .flags = 0},
+	{0},
+};
+
+/* What a service's options would say of the control socket. */
+static void globals_init_control(const struct build *b, const struct section *top)
+{
+	const char *self[] = {"self", "uid:0"}, *text;
+	struct service *control = &b->config->control;
+
+	*control = (struct service){
+		.name = arena_text(b->arena, CONTROL_NAME),
+		.at = top->at,
+		.enabled = true,
+		.type = SOCK_STREAM,
+		.socket_owner = (uid_t)-1,
+		.socket_group = (gid_t)-1,
+		.directory_mode = 0755,
+		.backlog = INT32_MAX,
+		.log_level = LOG_INFO,
+	};
+	if (section_find(top, "control-allow") == NULL)
+		(void)rule_list_parse(b->arena, self, 2, &control->access.allow, &text);
+}
+
+void globals_build(const struct build *b, const struct section *top,
+		   const struct load_source *source)
+{
+	struct config *c = b->config;
+
+	globals_init_control(b, top);
+	for (const struct option_row *row = global_options; row->name != NULL; row++) {
+		const struct statement *given = section_find(top, row->name);
+
+		option_set(b, c, row, given);
+		/* an ordinary user who is not logged in has no directory for these two */
+		if (given == NULL && row->find_fallback != NULL &&
+		    *row->find_fallback() == '\0')
+			fault_warn(b->faults, top->at,
+				   "%s: none, because XDG_RUNTIME_DIR is not set: set "
+				   "it, or say where (\"\" for none)",
+				   row->name);
+		if (given != NULL && strncmp(row->name, "control-", 8) == 0)
+			c->control.at = given->at;
+	}
+	if (source->log_level >= 0)
+		c->log_level = source->log_level;
+	if (source->pid_file != NULL)
+		c->pid_file = arena_text(b->arena, source->pid_file);
+}

@@ -1,0 +1,50 @@
+/*
+ * loader.h: reads a config in a process of its own, so that a parser that exits, a name service
+ * that hangs and the memory that they leave stay out of udsd.
+ *
+ * The start, the reload and the check before an upgrade are one: loader_start(), and when the process
+ * has ended loader_take(). What was loaded is shared by its users and never changes.
+ */
+#ifndef UDSD_LOADER_H
+#define UDSD_LOADER_H
+
+#include "config/arena.h"
+#include "config/config.h"
+
+#include <sys/types.h>
+
+/* A config with the memory that it is in. */
+struct loaded {
+	unsigned users;
+	const struct config *config;
+	struct arena arena;
+};
+
+struct loader {
+	pid_t pid; /* 0: none runs */
+	struct arena arena;
+	int fd; /* where the process writes it; -1: none */
+	/* what went wrong apart from faults of the config; "": nothing */
+	char error[128];
+};
+
+/* Starts a process that loads. 0, or -1 and errno. */
+int loader_start(struct loader *loader, const struct load_source *source);
+
+/* Its process has ended with this wait status: the config with one user, or NULL; then
+ * loader_errors() or loader->error tell why. */
+struct loaded *loader_take(struct loader *loader, int status);
+
+/* Lines `FILE:LINE: text`, or NULL; valid from loader_take() until loader_close(), or, of what was
+ * taken, as long as that. */
+const char *loader_errors(const struct loader *loader);
+const char *loader_warnings(const struct loader *loader);
+const char *loaded_warnings(const struct loaded *loaded);
+
+/* Ends it, whatever it is at: its process is killed, and to be waited for by the caller. */
+void loader_close(struct loader *loader);
+
+struct loaded *loaded_hold(struct loaded *loaded);
+void loaded_release(struct loaded *loaded); /* NULL: nothing */
+
+#endif

@@ -1,0 +1,23 @@
+/*
+ * parse.h: one text of a config: its sections, their options and the values of these.
+ *
+ * Hides libconfuse: nothing else includes confuse.h. Knows no option: the caller's syntax says what
+ * may stand where.
+ */
+#ifndef UDSD_PARSE_H
+#define UDSD_PARSE_H
+
+#include "config/scan.h"
+
+#define PARSE_MAX (1024 * 1024) /* bytes of a file */
+
+/* Reads a file; `path` must live as long as the result, which is in the arena: see scan_text().
+ * NULL after a fault. */
+struct section *parse_file(struct arena *arena, const char *path,
+			   const struct syntax *syntax, struct faults *faults);
+
+/* The same for a text, which is changed, and not needed any more afterwards. `path`: for messages. */
+struct section *parse_text(struct arena *arena, const char *path, char *text, size_t len,
+			   const struct syntax *syntax, struct faults *faults);
+
+#endif

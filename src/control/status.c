@@ -1,0 +1,271 @@
+/*
+ * status.c: records from instances and scoreboards.
+ *
+ * A service is shown by one instance, its current one, else a superseded one of which something lives yet. Its
+ * generations share a scoreboard, unless it was removed and configured again.
+ */
+#include "control/status.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/protocol.h"
+
+#include <string.h>
+#include <unistd.h>
+
+static pid_t status_pid; /* the supervisor's, also in the process that writes an answer */
+static int64_t status_started;
+static _Atomic uint64_t status_log_dropped; /* lines of the supervisor's own */
+
+void status_open(void)
+{
+	status_pid = getpid();
+	status_started = clock_now();
+	log_count_lost(&status_log_dropped);
+}
+
+static bool status_is_named(const struct instance *u, const char *name)
+{
+	return !instance_is_control(u) && strcmp(u->service->name, name) == 0;
+}
+
+/* Whether something of it lives yet. */
+static bool status_is_busy(const struct instance *u)
+{
+	return u->worker != 0 || u->orphans > 0 || u->listener.fd >= 0;
+}
+
+/* The instance under which the connections of an instance's scoreboard are shown: the current one that has it,
+ * perhaps under another name, else the first of that name. */
+static const struct instance *status_owner(const struct instance *instance)
+{
+	const struct instance *owner = NULL;
+
+	for (const struct instance *u = services_first(); u != NULL; u = u->next) {
+		if (u->board != instance->board)
+			continue;
+		if (!instance_is_superseded(u))
+			return u;
+		if (owner == NULL && status_is_named(u, instance->service->name))
+			owner = u;
+	}
+	return owner;
+}
+
+struct instance *status_find(const char *name)
+{
+	struct instance *found = NULL;
+
+	for (struct instance *u = services_first(); u != NULL; u = u->next) {
+		if (!status_is_named(u, name))
+			continue;
+		if (!instance_is_superseded(u))
+			return u;
+		if (found == NULL && status_is_busy(u) &&
+		    (u->board == NULL || instance_is_superseded(status_owner(u))))
+			found = u;
+	}
+	return found;
+}
+
+/* The next instance of a service behind `u` (NULL: the first) that has a scoreboard of its own. */
+static const struct instance *status_next_board(const char *name,
+						const struct instance *u)
+{
+	for (u = u != NULL ? u->next : services_first(); u != NULL; u = u->next)
+		if (status_is_named(u, name) && u->board != NULL && status_owner(u) == u)
+			return u;
+	return NULL;
+}
+
+bool status_next_live(const char *name, struct live *at)
+{
+	do {
+		while (at->instance == NULL ||
+		       at->next >= scoreboard_high(at->instance->board->map)) {
+			at->instance = status_next_board(name, at->instance);
+			at->next = 0;
+			if (at->instance == NULL)
+				return false;
+		}
+		at->slot = &at->instance->board->map->slots[at->next++];
+		at->pid = atomic_load(&at->slot->pid);
+	} while (at->pid <= 0);
+	return true;
+}
+
+static int64_t status_live(const char *name)
+{
+	struct live at = {0};
+	int64_t live = 0;
+
+	while (status_next_live(name, &at))
+		live++;
+	return live;
+}
+
+/* Until when the service tries nothing; 0: it does not back off. */
+static int64_t status_retry_at(const struct instance *u, int64_t now)
+{
+	int64_t until = u->backoff.delay > 0 ? u->backoff.until : 0;
+
+	if (u->board != NULL && u->board->map->counters.retry_at > until)
+		until = u->board->map->counters.retry_at;
+	return until > now ? until : 0;
+}
+
+static const char *status_state(const struct instance *instance, int64_t now)
+{
+	const char *name = instance->service->name;
+
+	if (instance_is_superseded(instance))
+		return STATE_DRAINING;
+	if (instance->enabled && instance->seen == LISTENER_FOREIGN)
+		return STATE_DISPLACED;
+	if (instance->enabled)
+		return status_retry_at(instance, now) > 0 ? STATE_BACKING_OFF
+							  : STATE_ENABLED;
+	for (const struct instance *u = services_first(); u != NULL; u = u->next)
+		if (status_is_named(u, name) && status_is_busy(u))
+			return STATE_DRAINING;
+	return STATE_DISABLED;
+}
+
+#define PUT_COUNTER(field, key, unit, metric, help) \
+ log_##unit(line, key, (int64_t)(c->field & INT64_MAX));
+#define PUT_REJECTED(reason, name, help) \
+ log_num(line, REJECT_KEY name, (int64_t)c->rejected[reason]);
+
+static void status_put_counters(struct log_line *line, const struct instance *u)
+{
+	static const struct counters none;
+	const struct counters *c = u->board != NULL ? &u->board->map->counters : &none;
+
+	COUNTERS(PUT_COUNTER)
+	REJECT_ROWS(PUT_REJECTED)
+}
+
+static void status_put_service(struct log_line *line, int level, const struct instance *u,
+			       int64_t now)
+{
+	log_begin(line, level, RECORD_STATUS);
+	log_str(line, KEY_SERVICE, u->service->name);
+	log_str(line, KEY_STATE, status_state(u, now));
+	if (status_retry_at(u, now) > 0)
+		log_sec(line, KEY_RETRY, status_retry_at(u, now) - now);
+	log_str(line, KEY_SOCKET, u->service->socket);
+	if (u->service->wait)
+		log_str(line, KEY_WAIT, "true");
+	log_num(line, KEY_WORKER, u->worker);
+	log_num(line, KEY_LIVE, status_live(u->service->name));
+	log_num(line, KEY_LIMIT, u->service->max_connections);
+	status_put_counters(line, u);
+	log_sec(line, KEY_UPTIME, u->listener.fd >= 0 ? now - u->listener.since : 0);
+}
+
+/* The record in place of a line of the log. */
+static void status_write_line(FILE *out, const struct log_line *line)
+{
+	if (line->len > 0)
+		fwrite(line->text + 1, 1, line->len - 1, out);
+	fputc('\n', out);
+}
+
+static void status_write_exits(FILE *out, const struct instance *u)
+{
+	struct log_line line;
+
+	for (size_t i = 0; u->board != NULL && i < EXITS; i++) {
+		uint64_t n = u->board->map->counters.exits[i];
+
+		if (n == 0)
+			continue;
+		log_begin(&line, LOG_ERR, RECORD_EXITS);
+		log_str(&line, KEY_SERVICE, u->service->name);
+		log_status(&line, exit_status(i));
+		log_num(&line, KEY_COUNT, (int64_t)n);
+		status_write_line(out, &line);
+	}
+}
+
+static void status_write_udsd(FILE *out, int64_t now)
+{
+	struct log_line line;
+
+	log_begin(&line, LOG_ERR, RECORD_UDSD);
+	log_str(&line, KEY_VERSION, PACKAGE_VERSION);
+	log_num(&line, KEY_PID, status_pid);
+	log_sec(&line, KEY_UPTIME, now - status_started);
+	log_num(&line, KEY_SERVICES, (int64_t)services_config()->count);
+	log_num(&line, KEY_SOCKETS, (int64_t)services_listening());
+	log_num(&line, KEY_LOG_DROPPED, (int64_t)status_log_dropped);
+	status_write_line(out, &line);
+}
+
+/* The next instance behind `u` (NULL: the first) by which its service is shown: the one of this name, or
+ * (NULL) all. */
+static const struct instance *status_next_shown(const char *name,
+						const struct instance *u)
+{
+	for (u = u != NULL ? u->next : services_first(); u != NULL; u = u->next)
+		if (!instance_is_control(u) &&
+		    (name == NULL || status_is_named(u, name)) &&
+		    status_find(u->service->name) == u)
+			return u;
+	return NULL;
+}
+
+void status_write(FILE *out, const char *name, int64_t now)
+{
+	const struct instance *u = NULL;
+	struct log_line line;
+
+	status_write_udsd(out, now);
+	while ((u = status_next_shown(name, u)) != NULL) {
+		status_put_service(&line, LOG_ERR, u, now);
+		status_write_line(out, &line);
+		status_write_exits(out, u);
+	}
+}
+
+static void status_write_connection(FILE *out, const char *name, const struct live *live,
+				    int64_t now)
+{
+	const struct slot *slot = live->slot;
+	struct log_line line;
+
+	log_begin(&line, LOG_ERR, RECORD_CONNECTION);
+	log_str(&line, KEY_SERVICE, name);
+	log_num(&line, KEY_CONN, (int64_t)slot->id);
+	log_num(&line, KEY_PID, live->pid);
+	log_num(&line, KEY_PEER_UID, slot->uid);
+	log_num(&line, KEY_PEER_GID, slot->gid);
+	log_num(&line, KEY_PEER_PID, slot->peer_pid);
+	log_sec(&line, KEY_AGE,
+		slot->started > 0 && slot->started < now ? now - slot->started : 0);
+	log_bytes(&line, KEY_RULE, slot->rule, strnlen(slot->rule, sizeof(slot->rule)));
+	status_write_line(out, &line);
+}
+
+void status_list(FILE *out, const char *name, int64_t now)
+{
+	const struct instance *u = NULL;
+
+	while ((u = status_next_shown(name, u)) != NULL) {
+		struct live at = {0};
+
+		while (status_next_live(u->service->name, &at))
+			status_write_connection(out, u->service->name, &at, now);
+	}
+}
+
+void status_log(int64_t now)
+{
+	const struct instance *u = NULL;
+	struct log_line line;
+
+	while ((u = status_next_shown(NULL, u)) != NULL) {
+		status_put_service(&line, LOG_NOTICE, u, now);
+		log_end(&line);
+	}
+}

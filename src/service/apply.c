@@ -1,0 +1,313 @@
+/*
+ * apply.c: puts a config in force as a whole, or not at all.
+ *
+ * What can fail (memory, binding, owners and modes, the pid file) is done first and undone if
+ * something fails. The swap then only passes on what is there. Sockets are kept by path and type,
+ * scoreboards by name, or by socket where a service was renamed.
+ */
+#include "service/apply.h"
+
+#include "service/lifecycle.h"
+#include "common/log.h"
+#include "common/pidfile.h"
+#include "config/service.h"
+#include "service/services.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* What becomes of one service of the new config. */
+struct change {
+	const struct service *service;
+	struct instance *before; /* it was this one; NULL: it is new */
+	struct instance *giver;  /* has the socket that it wants; NULL: one is made */
+	struct instance *fresh;  /* its new instance; NULL: nothing has changed */
+	struct instance *hidden; /* whose path was moved out of the way; NULL: none's */
+	bool applied; /* the giver's socket has its owner, mode and backlog already */
+};
+
+struct plan {
+	struct loaded *loaded;
+	struct tally *tally;
+	size_t count;
+	struct change *changes;
+	int pidfile; /* the new one; -1: as it was */
+	int spare;   /* a descriptor, so that there is one to put things back with */
+	char *error; /* what went wrong */
+	size_t size;
+};
+
+static const struct service *find_name(const struct config *c, const char *name)
+{
+	for (size_t i = 0; i < config_sockets(c); i++)
+		if (strcmp(config_socket(c, i)->name, name) == 0)
+			return config_socket(c, i);
+	return NULL;
+}
+
+/* The instance that has the path, of the same type or (`other`) of another. */
+static struct instance *find_socket(const struct service *s, bool other)
+{
+	for (struct instance *i = services_first(); i != NULL; i = i->next)
+		if (i->state == INSTANCE_CURRENT && i->listener.fd >= 0 &&
+		    (i->service->type != s->type) == other &&
+		    strcmp(i->service->socket, s->socket) == 0)
+			return i;
+	return NULL;
+}
+
+static void match(struct plan *p)
+{
+	for (size_t n = 0; n < p->count; n++) {
+		struct change *c = &p->changes[n];
+
+		c->service = config_socket(p->loaded->config, n);
+		c->before = services_find(c->service->name);
+		if (c->service->enabled)
+			c->giver = find_socket(c->service, false);
+		if (c->before == NULL && c->giver != NULL &&
+		    find_name(p->loaded->config, c->giver->service->name) == NULL)
+			c->before = c->giver; /* renamed */
+	}
+}
+
+static bool is_unchanged(const struct change *c)
+{
+	return c->before != NULL && c->before->enabled == c->service->enabled &&
+	       c->giver == (c->service->enabled ? c->before : NULL) &&
+	       service_same(c->before->service, c->service);
+}
+
+static int refuse_change(struct plan *p, const struct service *s, struct failure f)
+{
+	snprintf(p->error, p->size, "%s:%u: service %s: %s: %s: %s",
+		 s->at.file != NULL ? s->at.file : "command line", s->at.line, s->name,
+		 s->socket, f.operation, strerror(f.error));
+	return -1;
+}
+
+/* A new instance, with a socket of its own if there is none for it. */
+static int make_instance(struct plan *p, struct change *c)
+{
+	const struct service *s = c->service;
+	struct failure f;
+
+	c->fresh = lifecycle_new(p->loaded, s);
+	if (c->fresh == NULL)
+		return refuse_change(p, s, failure("make an instance"));
+	if (c->before != NULL)
+		c->fresh->board = board_hold(c->before->board);
+	if (!s->enabled || c->giver != NULL)
+		return 0;
+	c->hidden = find_socket(s, true);
+	if (c->hidden != NULL &&
+	    listener_hide(c->hidden->service, &c->hidden->listener, true) < 0) {
+		c->hidden = NULL;
+		return refuse_change(p, s, failure("make room for it"));
+	}
+	f = listener_open(s, &c->fresh->listener, 0);
+	return failed(f) ? refuse_change(p, s, f) : 0;
+}
+
+static int make_instances(struct plan *p)
+{
+	for (size_t n = 0; n < p->count; n++)
+		if (!is_unchanged(&p->changes[n]) && make_instance(p, &p->changes[n]) < 0)
+			return -1;
+	return 0;
+}
+
+/* Gives kept sockets their new owner, mode and backlog. */
+static int apply_to_sockets(struct plan *p)
+{
+	for (size_t n = 0; n < p->count; n++) {
+		struct change *c = &p->changes[n];
+		struct failure f;
+
+		if (c->giver == NULL ||
+		    service_same_socket(c->giver->service, c->service))
+			continue;
+		c->applied = true;
+		f = listener_apply(c->service, &c->giver->listener);
+		if (failed(f))
+			return refuse_change(p, c->service, f);
+	}
+	return 0;
+}
+
+static int take_pidfile(struct plan *p)
+{
+	const char *path = p->loaded->config->pid_file;
+
+	if (*path == '\0' || strcmp(path, services_config()->pid_file) == 0)
+		return 0;
+	if (services_pidfile >= 0 && pidfile_is_at(path, services_pidfile)) {
+		p->pidfile = services_pidfile; /* the same by another name */
+		return 0;
+	}
+	p->pidfile = pidfile_take(path);
+	if (p->pidfile >= 0)
+		return 0;
+	snprintf(p->error, p->size, "pid-file %s: %s", path,
+		 errno == EWOULDBLOCK ? "another udsd holds it" : strerror(errno));
+	return -1;
+}
+
+/* Puts all back as it was. */
+static void undo(struct plan *p)
+{
+	close(p->spare);
+	p->spare = -1;
+	for (size_t n = p->count; n-- > 0;) {
+		struct change *c = &p->changes[n];
+
+		if (c->fresh != NULL && c->fresh->listener.fd >= 0)
+			listener_remove(c->service, &c->fresh->listener);
+		if (c->fresh != NULL)
+			instance_free(c->fresh);
+		if (c->hidden != NULL)
+			(void)listener_hide(c->hidden->service, &c->hidden->listener,
+					    false);
+		if (c->applied)
+			(void)listener_apply(c->giver->service, &c->giver->listener);
+	}
+}
+
+/* ---- The swap, which cannot fail -------------------------------------------------------- */
+
+/* Those that have waited for this instance's successor to be able to start wait for `to`. */
+static void pass_predecessors(struct instance *from, struct instance *to)
+{
+	for (struct instance *i = services_first(); i != NULL; i = i->next) {
+		if (i->successor != from)
+			continue;
+		from->predecessors--;
+		lifecycle_succeed(i, to);
+	}
+}
+
+static void keep(struct plan *p, struct change *c, int64_t now)
+{
+	struct instance *i = c->before;
+
+	loaded_release(i->loaded);
+	i->loaded = loaded_hold(p->loaded);
+	i->service = c->service;
+	backoff_init(&i->backoff, i->service->name); /* all is tried again */
+	instance_retry(i, now);
+}
+
+static void put_in_force(struct plan *p, struct change *c)
+{
+	if (c->giver != NULL) {
+		pass_predecessors(c->giver, c->fresh);
+		lifecycle_pass_listener(c->giver, c->fresh);
+	} else if (c->service->enabled) {
+		listener_log(c->service);
+	}
+	if (!instance_is_control(c->fresh)) {
+		p->tally->added += c->before == NULL;
+		p->tally->changed += c->before != NULL;
+	}
+	services_add(c->fresh);
+}
+
+/* Instances of the old config that no service has kept. */
+static void supersede_others(struct plan *p, int64_t now)
+{
+	for (struct instance *i = services_first(); i != NULL; i = i->next)
+		if (!instance_is_superseded(i) && i->loaded != p->loaded) {
+			p->tally->removed += !instance_is_control(i);
+			lifecycle_supersede(i, now);
+		}
+	p->tally->removed -= p->tally->changed;
+}
+
+static void swap_globals(struct plan *p)
+{
+	const struct config *old = services_config(), *new = p->loaded->config;
+
+	if (strcmp(old->pid_file, new->pid_file) != 0) {
+		if (services_pidfile >= 0 && services_pidfile != p->pidfile)
+			pidfile_release(old->pid_file, services_pidfile);
+		services_pidfile = p->pidfile;
+	}
+	if (old->syslog_facility != new->syslog_facility)
+		log_channel_set_facility(new->syslog_facility);
+	log_open(log_channel_own.in, new->log_level, NULL);
+	services_set_config(p->loaded);
+}
+
+static void commit(struct plan *p, int64_t now)
+{
+	*p->tally = (struct tally){0};
+	for (size_t n = 0; n < p->count; n++)
+		if (p->changes[n].fresh == NULL)
+			keep(p, &p->changes[n], now);
+	for (size_t n = 0; n < p->count; n++)
+		if (p->changes[n].fresh != NULL)
+			put_in_force(p, &p->changes[n]);
+	supersede_others(p, now);
+	swap_globals(p);
+	for (struct instance *i = services_first(); i != NULL; i = i->next)
+		instance_watch(i, now);
+	services_changed();
+}
+
+int apply_config(struct loaded *loaded, struct tally *tally, char *error, size_t size,
+		 int64_t now)
+{
+	struct plan p = {.loaded = loaded,
+			 .tally = tally,
+			 .count = config_sockets(loaded->config),
+			 .pidfile = -1,
+			 .error = error,
+			 .size = size};
+	int rc = -1;
+
+	p.changes = calloc(p.count + 1, sizeof(*p.changes));
+	p.spare = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
+	snprintf(error, size, "%s", strerror(p.changes == NULL ? ENOMEM : errno));
+	if (p.changes != NULL && p.spare >= 0) {
+		match(&p);
+		if (make_instances(&p) == 0 && apply_to_sockets(&p) == 0)
+			rc = take_pidfile(&p);
+		if (rc == 0)
+			commit(&p, now);
+		else
+			undo(&p);
+	}
+	if (p.spare >= 0)
+		close(p.spare);
+	free(p.changes);
+	return rc;
+}
+
+struct failure apply_instance(struct instance *i, bool enabled, int64_t now)
+{
+	struct instance *fresh = lifecycle_new(i->loaded, i->service);
+	struct failure f = SUCCESS;
+
+	if (fresh == NULL)
+		return failure("make an instance");
+	fresh->enabled = enabled;
+	if (enabled)
+		f = listener_open(i->service, &fresh->listener, 0);
+	if (failed(f)) {
+		instance_free(fresh);
+		return f;
+	}
+	fresh->board = board_hold(i->board);
+	fresh->backoff = i->backoff;
+	services_add(fresh);
+	lifecycle_supersede(i, now);
+	if (enabled)
+		listener_log(fresh->service);
+	instance_watch(fresh, now);
+	services_changed();
+	return SUCCESS;
+}

@@ -1,0 +1,25 @@
+/* apply.h: from the running config to another: match, bind, apply, and only then swap. */
+#ifndef UDSD_APPLY_H
+#define UDSD_APPLY_H
+
+#include "common/failure.h"
+#include "service/instance.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* What a reload has changed. */
+struct tally {
+	size_t added, changed, removed;
+};
+
+/* Puts a config in force. Services that did not change keep socket and worker. 0; replaced workers
+ * may be draining yet. Or -1: nothing has changed, and `error` says why. */
+int apply_config(struct loaded *loaded, struct tally *tally, char *error, size_t size,
+		 int64_t now);
+
+/* Puts the next generation of one instance in force, with a new socket or (enabled false) without; pending
+ * connections of the old one are served. After a failure nothing has changed. */
+struct failure apply_instance(struct instance *instance, bool enabled, int64_t now);
+
+#endif

@@ -1,0 +1,230 @@
+/*
+ * reload.c: loads the config in a child, puts it in force, waits for replaced workers.
+ *
+ * Whatever happens ends in reload_end(), with a verdict and a line in the log.
+ */
+#include "service/reload.h"
+
+#include "service/apply.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "service/sdnotify.h"
+#include "service/services.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LOAD_TIME (10 * NSEC_PER_SEC)
+
+static enum {
+	RELOAD_IDLE,
+	RELOAD_LOADING,  /* a child reads the config */
+	RELOAD_DRAINING, /* replaced workers have not yet said that they accept no more */
+} reload_state;
+
+static bool reload_wanted;
+static struct loader reload_loader = {.fd = -1};
+static int64_t reload_until = CLOCK_NEVER; /* when the child is killed */
+static struct tally reload_tally;
+static unsigned reload_count;            /* reloads that have begun */
+static struct reload_result last_result; /* its text is reload_text */
+static char *reload_text;
+static FILE
+	*reload_report; /* writes reload_text while one is at work; NULL: out of memory */
+static size_t reload_size;
+
+static void report(const char *text)
+{
+	if (reload_report != NULL && text != NULL)
+		fputs(text, reload_report);
+}
+
+static void reload_end(const char *verdict)
+{
+	bool whole = reload_report != NULL && fclose(reload_report) == 0;
+
+	reload_report = NULL;
+	reload_state = RELOAD_IDLE;
+	reload_until = CLOCK_NEVER;
+	last_result =
+		(struct reload_result){reload_count, verdict, whole ? reload_text : "\n"};
+}
+
+static void report_error(const char *error)
+{
+	log_event(LOG_ERR, "reload", "error", error, NULL);
+	report(error);
+	report("\n");
+}
+
+/* The running config stays. `verdict`: whether the config is to blame. */
+static void refuse_reload(const char *error, const char *verdict)
+{
+	if (error != NULL)
+		report_error(error);
+	log_event(LOG_ERR, "reload", "status", "refused", NULL);
+	reload_end(verdict);
+	sdnotify_ready();
+}
+
+unsigned reload_request(void)
+{
+	reload_wanted = true;
+	return reload_count + 1;
+}
+
+bool reload_is_wanted(void)
+{
+	return reload_wanted;
+}
+
+bool reload_is_running(void)
+{
+	return reload_state != RELOAD_IDLE;
+}
+
+static void begin_report(void)
+{
+	free(reload_text);
+	reload_text = NULL;
+	reload_report = open_memstream(&reload_text, &reload_size);
+}
+
+void reload_begin(int64_t now)
+{
+	reload_wanted = false;
+	reload_count++;
+	begin_report();
+	sdnotify_reloading();
+	if (loader_start(&reload_loader, services_origin.source) < 0) {
+		refuse_reload(strerror(errno), "error ");
+		return;
+	}
+	reload_state = RELOAD_LOADING;
+	reload_until = now + LOAD_TIME;
+}
+
+bool reload_is(pid_t pid)
+{
+	return pid == reload_loader.pid;
+}
+
+/* A line of the log for each line of the text. */
+static void log_and_report(int level, const char *key, const char *text)
+{
+	report(text);
+	while (text != NULL && *text != '\0') {
+		size_t len = strcspn(text, "\n");
+		struct log_line line;
+
+		log_begin(&line, level, "reload");
+		log_bytes(&line, key, text, len);
+		log_end(&line);
+		text += len + (text[len] == '\n');
+	}
+}
+
+static void put_in_force(struct loaded *loaded, int64_t now)
+{
+	char error[1024];
+
+	log_and_report(LOG_WARNING, "warning", loaded_warnings(loaded));
+	if (apply_config(loaded, &reload_tally, error, sizeof(error), now) < 0) {
+		refuse_reload(error, "refused\n");
+		return;
+	}
+	reload_state = RELOAD_DRAINING;
+	reload_until = CLOCK_NEVER;
+}
+
+bool reload_exited(pid_t pid, int status, int64_t now)
+{
+	struct loaded *loaded;
+
+	if (pid != reload_loader.pid)
+		return false;
+	loaded = loader_take(&reload_loader, status);
+	if (loaded == NULL)
+		log_and_report(LOG_ERR, "error", loader_errors(&reload_loader));
+	if (loaded == NULL)
+		refuse_reload(*reload_loader.error != '\0' ? reload_loader.error : NULL,
+			      "refused\n");
+	else
+		put_in_force(loaded, now);
+	loader_close(&reload_loader);
+	loaded_release(loaded);
+	return true;
+}
+
+void reload_abandon(void)
+{
+	static const char stopping[] = "udsd is stopping";
+	bool told = reload_state == RELOAD_LOADING;
+
+	if (reload_wanted && reload_state == RELOAD_IDLE)
+		begin_report();
+	reload_count += reload_wanted;
+	if (told || reload_wanted) {
+		report_error(stopping);
+		log_event(LOG_ERR, "reload", "status", "refused", NULL);
+		reload_end("error ");
+	} else if (reload_state == RELOAD_DRAINING) {
+		reload_end("ok\n"); /* it is in force */
+	}
+	loader_close(&reload_loader);
+	reload_wanted = false;
+}
+
+static bool has_drained(void)
+{
+	for (const struct instance *i = services_first(); i != NULL; i = i->next)
+		if (instance_is_superseded(i) &&
+		    (i->answer_due != CLOCK_NEVER || i->successor != NULL))
+			return false;
+	return true;
+}
+
+static void finish_reload(void)
+{
+	const struct tally *t = &reload_tally;
+	size_t services = services_config()->count;
+	struct log_line line;
+
+	if (reload_report != NULL)
+		fprintf(reload_report,
+			"%zu services: %zu added, %zu changed, %zu removed\n", services,
+			t->added, t->changed, t->removed);
+	reload_end("ok\n");
+	log_begin(&line, LOG_NOTICE, "reload");
+	log_str(&line, "status", "done");
+	log_num(&line, "services", (int64_t)services);
+	log_num(&line, "added", (int64_t)t->added);
+	log_num(&line, "changed", (int64_t)t->changed);
+	log_num(&line, "removed", (int64_t)t->removed);
+	log_end(&line);
+	sdnotify_ready();
+}
+
+struct reload_result reload_result(void)
+{
+	return last_result;
+}
+
+int64_t reload_due(void)
+{
+	return reload_until;
+}
+
+void reload_tick(int64_t now)
+{
+	if (reload_state == RELOAD_LOADING && reload_until <= now) {
+		(void)kill(reload_loader.pid, SIGKILL); /* reload_exited() follows */
+		reload_until = CLOCK_NEVER;
+		report_error("the check of the config took longer than 10 s");
+	} else if (reload_state == RELOAD_DRAINING && has_drained()) {
+		finish_reload();
+	}
+}
