@@ -164,7 +164,7 @@ void log_bytes(struct log_line *line, const char *key, const char *value, size_t
 
 void log_str(struct log_line *line, const char *key, const char *value)
 {
-	if (line->len > 0)
+	if (line->len > 0 && value != NULL)
 		log_bytes(line, key, value, strlen(value));
 }
 
@@ -242,8 +242,7 @@ void log_report_lost(void)
 	if (lost == 0)
 		return;
 	log_begin(&line, LOG_ERR, "drop");
-	if (owner != NULL)
-		log_str(&line, "service", owner);
+	log_str(&line, "service", owner);
 	log_num(&line, "lines", (int64_t)lost);
 	if (send_record(&line) == 0)
 		lost = 0;

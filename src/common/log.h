@@ -31,7 +31,8 @@ void log_open(int fd, int level, const char *service);
 /* Starts a line. Lines of a level that is not logged cost nothing more. */
 void log_begin(struct log_line *line, int level, const char *verb);
 
-/* Add ` key=value`; values are quoted and escaped as needed. A full line is cut. */
+/* Add ` key=value`; values are quoted and escaped as needed. A full line is cut. A string that is NULL is
+ * left out. */
 void log_str(struct log_line *line, const char *key, const char *value);
 void log_bytes(struct log_line *line, const char *key, const char *value, size_t len);
 void log_num(struct log_line *line, const char *key, int64_t value);

@@ -28,10 +28,8 @@ static void log_client(const struct worker *w, int level, const char *verb,
 	log_begin(&line, level, verb);
 	log_str(&line, "service", w->service->name);
 	peer_log(&line, &w->peer);
-	if (reason != NULL)
-		log_str(&line, "reason", reason);
-	if (rule != NULL)
-		log_str(&line, "rule", rule);
+	log_str(&line, "reason", reason);
+	log_str(&line, "rule", rule);
 	log_end(&line);
 }
 
@@ -54,13 +52,13 @@ static uint32_t fill_slot(struct worker *w, const char *rule)
 	if (slot == 0)
 		return 0;
 	record = connections_slot(&w->connections, slot);
-	record->id = ++w->counters->numbers;
+	w->call.id = record->id = ++w->counters->numbers;
 	record->started = w->now;
 	record->uid = w->peer.uid;
 	record->gid = w->peer.gid;
 	record->peer_pid = w->peer.pid;
 	record->expired = 0;
-	strncpy(record->rule, rule, sizeof(record->rule) - 1);
+	w->call.rule = strncpy(record->rule, rule, sizeof(record->rule) - 1);
 	return slot;
 }
 
@@ -156,7 +154,8 @@ static void receive(struct worker *w, struct launch *launch)
 		close_disconnected(w, fd);
 	} else if ((launch->slot = admit(w, fd)) != 0) {
 		set_timeout(w, fd);
-		launch_begin(w, launch);
+		spawn_prepare(launch->spawn, fd, &w->call);
+		launch_start(w, launch);
 	}
 }
 
@@ -165,9 +164,9 @@ static void accept_one(struct worker *w)
 	struct launch *launch = launch_find(w, LAUNCH_UNUSED);
 
 	w->pending = false;
-	w->from_len = sizeof(w->from);
+	w->call.from_len = sizeof(w->from);
 	launch->slot = 0;
-	launch->fd = accept4(LISTENER, (struct sockaddr *)&w->from, &w->from_len,
+	launch->fd = accept4(LISTENER, (struct sockaddr *)&w->from, &w->call.from_len,
 			     SOCK_CLOEXEC);
 	if (launch->fd >= 0) {
 		w->active = w->now;

@@ -186,16 +186,3 @@ void launch_start(struct worker *w, struct launch *launch)
 	(void)spawn_await(launch->spawn, WAIT_TIME);
 	launch_settle(w);
 }
-
-void launch_begin(struct worker *w, struct launch *launch)
-{
-	const struct slot *record = record_of(w, launch);
-	const struct environment_call call = {.peer = &w->peer,
-					      .from = &w->from,
-					      .from_len = w->from_len,
-					      .id = record->id,
-					      .rule = record->rule};
-
-	spawn_prepare(launch->spawn, launch->fd, &call);
-	launch_start(w, launch);
-}

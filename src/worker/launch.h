@@ -10,17 +10,14 @@ int launch_init(struct worker *worker);
 /* The first in a state, NULL: none. There is an unused one while accept_wanted(). */
 struct launch *launch_find(struct worker *worker, enum launch_state state);
 
-/* Starts the handler of the client that was accepted last, which has a slot. Waits a moment for it if
- * there is nothing else to do. */
-void launch_begin(struct worker *worker, struct launch *launch);
+/* Starts the handler of a client that has a slot and for which spawn_prepare() has been called. Waits a
+ * moment for it if there is nothing else to do. */
+void launch_start(struct worker *worker, struct launch *launch);
 
 /* Keeps the client until backoff.until: resources are lacking. */
 void launch_hold(struct worker *worker, struct launch *launch, struct failure failure);
 
 void launch_move(struct worker *worker, struct launch *launch, enum launch_state state);
-
-/* Starts the handler of a client that has a slot and was held, as launch_begin() does. */
-void launch_start(struct worker *worker, struct launch *launch);
 
 /* The client will not be served: its slot, if any, and its user's share are free again. Returns it as
  * a peer. */

@@ -304,13 +304,13 @@ _Noreturn void worker_run(const struct worker_start *start)
 	struct failure f;
 
 	w = (struct worker){.service = start->service,
+			    .call = {.peer = &w.peer, .from = &w.from},
 			    .counters = &start->board->counters,
 			    .accepting = start->listener >= 0,
 			    .relaying = start->listener < 0,
 			    .finish_at = CLOCK_NEVER,
 			    .sweep_at = CLOCK_NEVER,
 			    .want_groups = access_wants_groups(&start->service->access)};
-	log_open(start->log, start->service->log_level, start->service->name);
 	backoff_init(&w.backoff, start->service->name);
 	linger_init(true); /* as long as it is not known */
 	if (place_descriptors(start) < 0)

@@ -74,8 +74,8 @@ struct worker {
 	unsigned nexited;
 	struct peer peer; /* of the client that was accepted last */
 	struct sockaddr_un from;
-	socklen_t from_len;
-	int64_t now;    /* of this turn */
+	struct environment_call call; /* all that is known of it */
+	int64_t now;                  /* of this turn */
 	int64_t active; /* when the last thing happened that keeps it from being idle */
 	int64_t refresh_at; /* no look at others' slots before */
 	int64_t sweep_at;   /* when to look for children whose SIGCHLD was merged */
