@@ -1,6 +1,6 @@
 # For those who work on udsd: make help, lint, format, check-man, coverage, run.
 
-EXTRA_DIST += bootstrap .clang-format .clang-tidy .ci/run .ci/deb
+EXTRA_DIST += bootstrap .clang-format .clang-tidy .ci/run .ci/chroot .ci/deb .ci/readme
 
 c_files = $(filter %.c %.h,$(src_libudsd_a_SOURCES) $(src_udsd_SOURCES) $(src_udsc_SOURCES) \
 	$(src_udsctl_SOURCES) $(handlers_echo_SOURCES) $(unit_tests:=.c) $(unit_headers) \
