@@ -1,5 +1,8 @@
 /*
  * backoff.c: a delay as a time until which a listener is not polled; there is no sleep.
+ *
+ * Invariant: one log line for each cause, an operation and its error, in BUSY_QUIET. The
+ * BACKOFF_CAUSES that were logged last are remembered.
  */
 #include "common/backoff.h"
 

@@ -1,8 +1,8 @@
 /*
  * backoff.h: when to try again what failed, and how often to log it.
  *
- * Lack of resources passes: another try every 100 ms, one log line for each cause in 10 s. Other
- * faults last: the delay doubles from 100 ms to 30 s, until one try succeeds.
+ * Lack of resources passes: another try every 100 ms, one log line for each cause in 10
+ * s. Other faults last: the delay doubles from 100 ms to 30 s, until one try succeeds.
  */
 #ifndef UDSD_BACKOFF_H
 #define UDSD_BACKOFF_H
@@ -31,8 +31,9 @@ void backoff_busy(struct backoff *backoff, struct failure failure, int64_t now);
 /* A lasting fault: sets `until` and `delay`. */
 void backoff_extend(struct backoff *backoff, int64_t now);
 
-/* The same, and logs a `fail` line about `path`, the handler, or the socket if the connection's id is
- * 0. What fails before `until` was started together with what failed first, and does not extend it. */
+/* The same, and logs a `fail` line about `path`, the handler, or the socket if the
+ * connection's id is 0. What fails before `until` was started together with what failed
+ * first, and does not extend it. */
 void backoff_failed(struct backoff *backoff, const char *path, uint64_t id,
 		    struct failure failure, int64_t now);
 

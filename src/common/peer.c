@@ -1,5 +1,6 @@
 /*
- * peer.c: who a client is, whether it is still connected, and a clean end of its connection.
+ * peer.c: who a client is, whether it is still connected, and a clean end of its
+ * connection.
  */
 #include "common/peer.h"
 
@@ -69,8 +70,8 @@ bool peer_disconnected(int fd)
 	return ioctl(fd, FIONREAD, &queued) == 0 && queued == 0;
 }
 
-/* Reads one piece of what is queued: false at the end. An empty packet reads as 0 too, but bears
- * its sender's credentials. */
+/* Reads one piece of what is queued: false at the end. An empty packet reads as 0 too,
+ * but bears its sender's credentials. */
 static bool discard(int fd, int type)
 {
 	static char sink[65536];
@@ -86,9 +87,10 @@ static bool discard(int fd, int type)
 	return n > 0 || (n == 0 && type == SOCK_SEQPACKET && msg.msg_controllen > 0);
 }
 
-/* shutdown() first stops the client's writes (EPIPE), so what has to be read is bounded; closing
- * with something unread would reset the connection. Descriptors that were sent along do not fit into
- * the control buffer, which credentials fill if there are any, and the kernel closes them. */
+/* shutdown() first stops the client's writes (EPIPE), so what has to be read is bounded;
+ * closing with something unread would reset the connection. Descriptors that were sent
+ * along do not fit into the control buffer, which credentials fill if there are any, and
+ * the kernel closes them. */
 void peer_reject(int fd, int type, const char *message)
 {
 	const int on = 1;

@@ -1,9 +1,9 @@
 /*
  * privilege.c: root becomes an ordinary user, permanently.
  *
- * Order: what needs root first, then groups, gid, uid; then the proof. A service of root keeps
- * root's capabilities. Invariant: success is reported only if every operation was seen to have its
- * effect, and no way back was found.
+ * Order: what needs root first, then groups, gid, uid; then the proof. A service of root
+ * keeps root's capabilities. Invariant: success is reported only if every operation was
+ * seen to have its effect, and no way back was found.
  */
 #include "common/privilege.h"
 
@@ -58,8 +58,8 @@ static int drop_capabilities(bool all)
 	return (int)syscall(SYS_capset, &head, data);
 }
 
-/* A session keyring of our own: that of udsd's session may hold secrets of its own. Where there are
- * no keyrings or a filter forbids them, handlers have none either. */
+/* A session keyring of our own: that of udsd's session may hold secrets of its own. Where
+ * there are no keyrings or a filter forbids them, handlers have none either. */
 static int leave_keyring(void)
 {
 	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) >= 0)
@@ -106,7 +106,7 @@ struct failure privilege_drop(const struct identity *id)
 {
 	if (geteuid() == 0)
 		return become_user(id);
-	/* an ordinary user may have been given capabilities for udsd, not for its handlers */
+	/* an ordinary user may have capabilities for udsd, not for its handlers */
 	if (clear_ambient() < 0 || drop_capabilities(true) < 0)
 		return failure("capabilities");
 	return SUCCESS;

@@ -1,15 +1,15 @@
 /*
  * accept.c: a client from accept to its slot in the scoreboard, or to its rejection.
  *
- * Each client that is accepted is on its way to a handler (launch.c) before the next one is, so few
- * are lost if the worker is killed: those that are held.
+ * Each client that is accepted is on its way to a handler (launch.c) before the next one
+ * is, so few are lost if the worker is killed: those that are held.
  */
 #include "worker/accept.h"
 
 #include "common/clock.h"
-#include "worker/launch.h"
 #include "common/log.h"
 #include "common/peer.h"
+#include "worker/launch.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -62,7 +62,8 @@ static uint32_t fill_slot(struct worker *w, const char *rule)
 	return slot;
 }
 
-/* Looks again at slots that others hold, but not so often that a flood makes it expensive. */
+/* Looks again at slots that others hold, but not so often that a flood makes it
+ * expensive. */
 static void refresh_foreign(struct worker *w)
 {
 	if (w->connections.nforeign == 0 || w->now < w->refresh_at)
@@ -189,9 +190,9 @@ void accept_pending(struct worker *w)
 	}
 }
 
-/* Whether to look at the listener: while the worker accepts, a launch is unused, nothing is held or
- * backs off, and there is room, or clients are to be rejected for lack of room. After a failure one
- * start has to succeed before there are several at once. */
+/* Whether to look at the listener: while the worker accepts, a launch is unused, nothing
+ * is held or backs off, and there is room, or clients are to be rejected for lack of
+ * room. After a failure one start has to succeed before there are several at once. */
 bool accept_wanted(struct worker *w)
 {
 	if (!w->accepting || w->in_state[LAUNCH_HELD] > 0 || w->now < w->backoff.until)

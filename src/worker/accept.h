@@ -7,8 +7,8 @@
 /* Whether to look at the listener. */
 bool accept_wanted(struct worker *worker);
 
-/* Accepts clients, each of which is served, rejected, or held, until none is pending or they are
- * LAUNCHES. */
+/* Accepts clients, each of which is served, rejected, or held, until none is pending or
+ * they are LAUNCHES. */
 void accept_pending(struct worker *worker);
 
 /* Tries again to serve those that are held, if it is time. */

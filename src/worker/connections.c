@@ -1,8 +1,9 @@
 /*
- * connections.c: finds connections by pid, by deadline, and free slots, each without a scan.
+ * connections.c: finds connections by pid, by deadline, and free slots, each without a
+ * scan.
  *
- * What is taken or given back in the shared scoreboard is one atomic word, the slot's pid. Memory is
- * reserved for all slots but touched only where used.
+ * What is taken or given back in the shared scoreboard is one atomic word, the slot's
+ * pid. Memory is reserved for all slots but touched only where used.
  */
 #include "worker/connections.h"
 

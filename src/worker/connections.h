@@ -1,14 +1,15 @@
 /*
  * connections.h: a worker's index of its live connections.
  *
- * The slots of the scoreboard are shared with the supervisor and older workers; here is what finds
- * one without a scan: by pid, by time, and free ones. Slots are numbered from 1, so that 0 is none.
+ * The slots of the scoreboard are shared with the supervisor and older workers; here is
+ * what finds one without a scan: by pid, by time, and free ones. Slots are numbered from
+ * 1, so that 0 is none.
  */
 #ifndef UDSD_CONNECTIONS_H
 #define UDSD_CONNECTIONS_H
 
-#include "worker/userlimit.h"
 #include "common/scoreboard.h"
+#include "worker/userlimit.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -29,7 +30,8 @@ struct connection {
 	int64_t since; /* when it got into this state */
 };
 
-/* Connections in the order in which they got into a state, which is that of their deadlines. */
+/* Connections in the order in which they got into a state, which is that of their
+ * deadlines. */
 struct queue {
 	uint32_t first, last;
 };
@@ -50,8 +52,8 @@ struct connections {
 	struct queue queues[CONN_STATES];
 };
 
-/* For up to `max` connections. Finds the slots that others hold; those count in `limit`. 0, or -1:
- * out of memory. */
+/* For up to `max` connections. Finds the slots that others hold; those count in `limit`.
+ * 0, or -1: out of memory. */
 int connections_init(struct connections *connections, struct scoreboard *board,
 		     uint32_t max, struct userlimit *limit);
 
@@ -61,9 +63,9 @@ uint32_t connections_live(const struct connections *connections);
 /* Looks again at what others held. */
 void connections_refresh(struct connections *connections);
 
-/* Takes a free slot, reserved for this worker; 0 if there is none. It becomes a connection by
- * connections_open() once the handler's pid is in the slot, or is given back by
- * connections_cancel(). */
+/* Takes a free slot, reserved for this worker; 0 if there is none. It becomes a
+ * connection by connections_open() once the handler's pid is in the slot, or is given
+ * back by connections_cancel(). */
 uint32_t connections_reserve(struct connections *connections);
 void connections_cancel(struct connections *connections, uint32_t slot);
 void connections_open(struct connections *connections, uint32_t slot, int64_t now);

@@ -1,8 +1,9 @@
 /*
  * environment.c: environ(7) of handlers.
  *
- * One list for a service: what it sets itself, then what is the same for all connections, then the
- * variables of one connection, whose text is patched in place. Nothing is allocated for a connection.
+ * One list for a service: what it sets itself, then what is the same for all connections,
+ * then the variables of one connection, whose text is patched in place. Nothing is
+ * allocated for a connection.
  */
 #include "worker/environment.h"
 
@@ -31,7 +32,8 @@ struct environment {
 	char value[VARIABLES][VALUE_BYTES];
 };
 
-/* Adds NAME=value, unless there is one of the name: the first one wins. False: out of memory. */
+/* Adds NAME=value, unless there is one of the name: the first one wins. False: out of
+ * memory. */
 __attribute__((format(printf, 2, 3))) static bool environment_add(struct environment *e,
 								  const char *format, ...)
 {
@@ -128,8 +130,8 @@ static void put_number(struct environment *e, enum variable v, uint64_t n)
 	put_value(e, v, digits + at, sizeof(digits) - at);
 }
 
-/* Where the peer is bound, if it is; an abstract name gets an @. Nothing with a control character
- * is passed on. */
+/* Where the peer is bound, if it is; an abstract name gets an @. Nothing with a control
+ * character is passed on. */
 static bool put_peer_path(struct environment *e, const struct sockaddr_un *from,
 			  socklen_t from_len)
 {

@@ -1,11 +1,12 @@
 /*
- * environment.h: the environment of handlers, made once for a service and patched for a connection.
+ * environment.h: the environment of handlers, made once for a service and patched for a
+ * connection.
  */
 #ifndef UDSD_ENVIRONMENT_H
 #define UDSD_ENVIRONMENT_H
 
-#include "config/config.h"
 #include "common/peer.h"
+#include "config/config.h"
 
 #include <stdint.h>
 #include <sys/socket.h>
@@ -22,8 +23,8 @@ struct environment_call {
 	const char *rule; /* that allowed it */
 };
 
-/* Prepares one for the handlers of a service. Called in its worker, whose pid it contains. NULL: out of
- * memory. */
+/* Prepares one for the handlers of a service. Called in its worker, whose pid it
+ * contains. NULL: out of memory. */
 struct environment *environment_new(const struct service *service);
 void environment_free(struct environment *environment);
 

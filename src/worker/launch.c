@@ -1,17 +1,18 @@
 /*
  * launch.c: from a client's slot to its running handler, with several on the way at once.
  *
- * A start costs most of its time in the kernel, which can do several at once. So while more clients
- * are pending the next one is accepted without waiting for the last one's handler. The client's
- * descriptor stays open here until its handler executes, so that it can be held if the start fails for
- * lack of resources. A failure in a child is dealt with when the child has been waited for.
+ * A start costs most of its time in the kernel, which can do several at once. So while
+ * more clients are pending the next one is accepted without waiting for the last one's
+ * handler. The client's descriptor stays open here until its handler executes, so that it
+ * can be held if the start fails for lack of resources. A failure in a child is dealt
+ * with when the child has been waited for.
  */
 #include "worker/launch.h"
 
 #include "common/clock.h"
 #include "common/log.h"
 
-#define WAIT_TIME (10 * NSEC_PER_MSEC) /* for a start, when there is nothing else to do */
+#define WAIT_TIME (10 * NSEC_PER_MSEC) /* for a start, if nothing else is to be done */
 #define LOOK_PAUSE NSEC_PER_MSEC       /* between looks at one that takes longer */
 #define LAUNCH_TIMEOUT (10 * NSEC_PER_SEC)
 

@@ -1,9 +1,10 @@
 /*
- * rawcall.h: system calls that do not touch errno, for a child that runs in its parent's memory while the
- * parent goes on (spawn.c): errno would be the parent's too.
+ * rawcall.h: system calls that do not touch errno, for a child that runs in its parent's
+ * memory while the parent goes on (spawn.c): errno would be the parent's too.
  *
- * Where it is not known here how to make such a call (or UDSD_VFORK is defined: under valgrind, and to
- * let calls fail in a test) RAW_CALLS is 0, libc makes it, and the parent has to wait.
+ * Where it is not known here how to make such a call (or UDSD_VFORK is defined: under
+ * valgrind, and to let calls fail in a test) RAW_CALLS is 0, libc makes it, and the
+ * parent has to wait.
  */
 #ifndef UDSD_RAWCALL_H
 #define UDSD_RAWCALL_H

@@ -1,10 +1,11 @@
 /*
- * reaper.c: the end of connections: children that have exited, and those whose time is up.
+ * reaper.c: the end of connections: children that have exited, and those whose time is
+ * up.
  *
- * While there are few children a worker waits for any. The more there are the more expensive that is,
- * so then it waits for the child that SIGCHLD names and, since a SIGCHLD may have been merged with
- * another, for those that started last: short-lived ones are among them. It looks for any other only
- * some time later.
+ * While there are few children a worker waits for any. The more there are the more
+ * expensive that is, so then it waits for the child that SIGCHLD names and, since a
+ * SIGCHLD may have been merged with another, for those that started last: short-lived
+ * ones are among them. It looks for any other only some time later.
  */
 #include "worker/reaper.h"
 
@@ -72,8 +73,9 @@ static uint32_t first_of(const struct worker *w, enum connection_state state)
 	return w->connections.queues[state].first;
 }
 
-/* Waits for a child that has exited. If the worker has sent its group a signal the rest of the group is
- * killed first: until the child is waited for the group's number cannot be another's. */
+/* Waits for a child that has exited. If the worker has sent its group a signal the rest
+ * of the group is killed first: until the child is waited for the group's number cannot
+ * be another's. */
 static bool wait_for_named(struct worker *w, pid_t pid)
 {
 	uint32_t slot = connections_find(&w->connections, pid);

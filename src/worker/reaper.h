@@ -4,22 +4,24 @@
 
 #include "worker/worker_state.h"
 
-/* SIGCHLD has come: waits for children that have exited, for reaper_reap(). If `busy`, there is more to
- * do at once and the signal may be left pending: meanwhile the kernel queues no other. */
+/* SIGCHLD has come: waits for children that have exited, for reaper_reap(). If `busy`,
+ * there is more to do at once and the signal may be left pending: meanwhile the kernel
+ * queues no other. */
 void reaper_read(struct worker *worker, bool busy);
 
 /* Waits for all children that have exited. */
 void reaper_sweep(struct worker *worker);
 
-/* Logs the end of those that have been waited for, and frees their slots. To be called before
- * anything else is done with connections: their pids may be other processes' already. */
+/* Logs the end of those that have been waited for, and frees their slots. To be called
+ * before anything else is done with connections: their pids may be other processes'
+ * already. */
 void reaper_reap(struct worker *worker);
 
 /* Ends those whose max-lifetime or kill-grace has passed. */
 void reaper_expire(struct worker *worker);
 
-/* Moves all connections of a state on: CONN_TERMINATED sends SIGTERM, CONN_KILLED SIGKILL, to their
- * process groups. */
+/* Moves all connections of a state on: CONN_TERMINATED sends SIGTERM, CONN_KILLED
+ * SIGKILL, to their process groups. */
 void reaper_end_all(struct worker *worker, enum connection_state from,
 		    enum connection_state to);
 

@@ -1,8 +1,9 @@
 /*
  * setup.c: descriptors and identity of a child of the supervisor.
  *
- * The service's user may stop the process as soon as it has that user's uid: before then it has
- * closed what belongs to other services. The limit and nice need root, so they come first.
+ * The service's user may stop the process as soon as it has that user's uid: before then
+ * it has closed what belongs to other services. The limit and nice need root, so they
+ * come first.
  */
 #include "worker/setup.h"
 

@@ -1,17 +1,17 @@
 /*
  * spawn.c: the start of a handler: the worker's side and the child's.
  *
- * The child shares the worker's memory until it executes (CLONE_VM, a stack of its own): this costs
- * half of a fork. The worker does not wait for it but sees in `running` that it has left the shared
- * memory, so several starts may be under way, and a child that is stopped by a process of the same
- * uid delays no other. Invariant: the child makes raw system calls only, and writes to `struct child`
- * only.
+ * The child shares the worker's memory until it executes (CLONE_VM, a stack of its own):
+ * this costs half of a fork. The worker does not wait for it but sees in `running` that
+ * it has left the shared memory, so several starts may be under way, and a child that is
+ * stopped by a process of the same uid delays no other. Invariant: the child makes raw
+ * system calls only, and writes to `struct child` only.
  */
 #include "worker/spawn.h"
 
 #include "common/clock.h"
-#include "worker/environment.h"
 #include "common/linger.h"
+#include "worker/environment.h"
 #include "worker/rawcall.h"
 
 #include <fcntl.h>
@@ -27,7 +27,8 @@
 #define LISTEN_FD 3                     /* where sd_listen_fds(3) looks */
 #define SERIAL_TIME (10 * NSEC_PER_SEC) /* for a child that stops all else */
 
-/* The kernel clears `running`, and wakes the waiting worker, when the child executes or exits. */
+/* The kernel clears `running`, and wakes the waiting worker, when the child executes or
+ * exits. */
 #ifdef UDSD_VFORK
 # define FLAGS (CLONE_VM | CLONE_VFORK | CLONE_PARENT_SETTID | SIGCHLD)
 #else
@@ -145,8 +146,9 @@ static bool child_prepare(struct child *c)
 	return child_ok(c, RAW(rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof(none)));
 }
 
-/* Other clients' connections, too, so that their end of file does not depend on this handler. With a
- * timer (linger.h): they may have descriptors queued whose close takes long. */
+/* Other clients' connections, too, so that their end of file does not depend on this
+ * handler. With a timer (linger.h): they may have descriptors queued whose close takes
+ * long. */
 static bool child_close_rest(struct child *c)
 {
 	const bool timer = RAW_CALLS && linger_is_needed();
@@ -181,7 +183,8 @@ __attribute__((no_sanitize("address"))) static int child_main(void *arg)
 	_exit(127);
 }
 
-/* Where libc makes the child's calls its errno is the worker's: nothing else may be done meanwhile. */
+/* Where libc makes the child's calls its errno is the worker's: nothing else may be done
+ * meanwhile. */
 static void spawn_stand_by(struct spawn *h, pid_t pid)
 {
 	if (spawn_await(h, SERIAL_TIME))

@@ -1,8 +1,9 @@
 /*
- * stderr.c: reads handlers' standard error, always, and logs at most STDERR_RATE lines a second.
+ * stderr.c: reads handlers' standard error, always, and logs at most STDERR_RATE lines a
+ * second.
  *
- * Unfinished lines are kept for PARTIALS writers; when one more comes the oldest is logged as it is.
- * What was dropped is counted and reported once a second.
+ * Unfinished lines are kept for PARTIALS writers; when one more comes the oldest is
+ * logged as it is. What was dropped is counted and reported once a second.
  */
 #include "worker/stderr.h"
 
@@ -51,7 +52,7 @@ int stderr_pair(int *in, int *out)
 		return -1;
 	*out = fd[0];
 	*in = fd[1];
-	/* closing a descriptor that lingers could delay the reader; older kernels allow all */
+	/* closing a descriptor that lingers could delay the reader */
 	(void)setsockopt(*out, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof(off));
 	return setsockopt(*out, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
 }
@@ -67,7 +68,8 @@ struct stderr_relay *stderr_new(int out, const char *service,
 	return r;
 }
 
-/* A handler's end is reported by stderr_end(); that of another process has to be asked for. */
+/* A handler's end is reported by stderr_end(); that of another process has to be asked
+ * for. */
 static bool is_stranger(const struct stderr_relay *r, const struct partial *p)
 {
 	return p->pid != 0 && r->find(r->arg, p->pid).pid != p->pid;
@@ -210,7 +212,7 @@ bool stderr_read(struct stderr_relay *r, int64_t now)
 				     .msg_iovlen = 1,
 				     .msg_control = &control,
 				     .msg_controllen = sizeof(control)};
-		/* descriptors that a handler sends do not fit into control and are closed */
+		/* descriptors that a handler sends do not fit: they are closed */
 		ssize_t n = recvmsg(r->out, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
 		if (n <= 0)

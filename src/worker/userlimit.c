@@ -1,9 +1,9 @@
 /*
  * userlimit.c: per-user counts and token buckets. Pure: time is an argument.
  *
- * A fixed array of users, chained by hash and in a list from the one seen last to the one unseen
- * for longest. Invariant: there are USERLIMIT_SPARE more entries than live connections, so one without
- * any can always be found at the end of the list or near it.
+ * A fixed array of users, chained by hash and in a list from the one seen last to the one
+ * unseen for longest. Invariant: there are USERLIMIT_SPARE more entries than live
+ * connections, so one without any can always be found at the end of the list or near it.
  */
 #include "worker/userlimit.h"
 
@@ -89,8 +89,8 @@ static void list_push(struct userlimit *l, uint32_t i)
 	l->newest = i;
 }
 
-/* An entry for a new user: a fresh one, or that of the user unseen for longest that has no
- * connection. */
+/* An entry for a new user: a fresh one, or that of the user unseen for longest that has
+ * no connection. */
 static uint32_t entry_get(struct userlimit *l)
 {
 	uint32_t i, *link;
@@ -109,7 +109,8 @@ static uint32_t entry_get(struct userlimit *l)
 	return i;
 }
 
-/* The user's entry, made if need be and moved to the front; NULL only if every entry is live. */
+/* The user's entry, made if need be and moved to the front; NULL only if every entry is
+ * live. */
 static struct user *user_get(struct userlimit *l, uid_t uid)
 {
 	uint32_t *head = chain_of(l, uid), i = *head;

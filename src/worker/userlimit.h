@@ -1,9 +1,11 @@
 /*
- * userlimit.h: how many live connections one peer uid may have, and how many new ones in a time.
+ * userlimit.h: how many live connections one peer uid may have, and how many new ones in
+ * a time.
  *
- * One table of users. The rate is a token bucket, kept as the time at which it is full again.
- * Memory is bounded by the capacity given at the start: a user whose bucket is full and who has no
- * live connection is forgotten, and if need be the one unseen for longest that has none.
+ * One table of users. The rate is a token bucket, kept as the time at which it is full
+ * again. Memory is bounded by the capacity given at the start: a user whose bucket is
+ * full and who has no live connection is forgotten, and if need be the one unseen for
+ * longest that has none.
  */
 #ifndef UDSD_USERLIMIT_H
 #define UDSD_USERLIMIT_H
@@ -25,11 +27,12 @@ enum userlimit_verdict {
 	USERLIMIT_RATE, /* the bucket is empty */
 };
 
-/* A table for `live` connections at most. NULL: out of memory. userlimit_free() ends it. */
+/* For `live` connections at most. NULL: out of memory. userlimit_free() ends it. */
 struct userlimit *userlimit_new(const struct userlimit_rule *rule, uint32_t live);
 void userlimit_free(struct userlimit *limit);
 
-/* Asks for one connection of `uid`; if USERLIMIT_OK it counts as live until userlimit_give(). */
+/* Asks for one connection of `uid`; if USERLIMIT_OK it counts as live until
+ * userlimit_give(). */
 enum userlimit_verdict userlimit_take(struct userlimit *limit, uid_t uid, int64_t now);
 void userlimit_give(struct userlimit *limit, uid_t uid);
 

@@ -1,16 +1,16 @@
 /*
  * waitmode.c: the handler of a service with wait = true.
  *
- * A child of the supervisor becomes it. As a worker does, it drops its privileges in memory of its
- * own, and only then executes.
+ * A child of the supervisor becomes it. As a worker does, it drops its privileges in
+ * memory of its own, and only then executes.
  */
 #include "worker/waitmode.h"
 
 #include "common/failure.h"
-#include "worker/spawn.h"
 #include "common/log.h"
 #include "common/peer.h"
 #include "worker/setup.h"
+#include "worker/spawn.h"
 
 #include <fcntl.h>
 #include <signal.h>

@@ -1,22 +1,22 @@
 /*
  * worker.c: the process between clients and handlers of one service.
  *
- * It has become the service's user before it touches a connection. Every signal is blocked (SIGALRM
- * but for moments: linger.h) and only SIGCHLD is read, so a process that may signal it cannot give it
- * orders. It holds no descriptor for a live connection, only those of clients whose handlers are being
- * started, or `held` while the system has no process or memory for them. Invariant: no error ends it
- * once it has started.
+ * It has become the service's user before it touches a connection. Every signal is
+ * blocked (SIGALRM but for moments: linger.h) and only SIGCHLD is read, so a process that
+ * may signal it cannot give it orders. It holds no descriptor for a live connection, only
+ * those of clients whose handlers are being started, or `held` while the system has no
+ * process or memory for them. Invariant: no error ends it once it has started.
  */
 #include "worker/worker.h"
 
-#include "worker/accept.h"
 #include "common/clock.h"
 #include "common/linger.h"
-#include "worker/launch.h"
 #include "common/log.h"
+#include "common/unixsock.h"
+#include "worker/accept.h"
+#include "worker/launch.h"
 #include "worker/reaper.h"
 #include "worker/setup.h"
-#include "common/unixsock.h"
 #include "worker/worker_state.h"
 
 #include <errno.h>
@@ -30,7 +30,7 @@
 #include <unistd.h>
 
 #define FINISH_TIME NSEC_PER_SEC            /* for the backlog */
-#define ORPHANED_TIME (200 * NSEC_PER_MSEC) /* the same, when the supervisor has exited */
+#define ORPHANED_TIME (200 * NSEC_PER_MSEC) /* the same, without supervisor */
 #define FOREIGN_POLL (100 * NSEC_PER_MSEC)  /* another process's slot gives no event */
 
 static void answer(const struct worker *w, char message)
@@ -111,7 +111,8 @@ static int64_t idle_until(const struct worker *w)
 		return until;
 	if (!w->accepting || w->stderr_closed)
 		return w->now;
-	/* pending clients that wait for slots of others would only cause the next worker's start */
+	/* pending clients that wait for slots of others would only cause the next
+	 * worker's start */
 	if (connections_live(&w->connections) >= (uint32_t)w->service->max_connections)
 		return CLOCK_NEVER;
 	until = clock_max(until, userlimit_full_at(w->limit));
@@ -136,8 +137,9 @@ static int64_t next_due(struct worker *w, bool polling)
 
 enum { ON_SIGNAL, ON_CHANNEL, ON_STDERR, ON_LISTENER, EVENTS };
 
-/* An error of poll() is permanent: another process of the same uid may have lowered the limit of
- * descriptors (prlimit). The next worker starts with the right one. False: no event. */
+/* An error of poll() is permanent: another process of the same uid may have lowered the
+ * limit of descriptors (prlimit). The next worker starts with the right one. False: no
+ * event. */
 static bool wait_for_event(struct worker *w, struct pollfd *fds, bool polling)
 {
 	bool relaying = w->relay != NULL && !w->stderr_closed;
@@ -153,9 +155,10 @@ static bool wait_for_event(struct worker *w, struct pollfd *fds, bool polling)
 	return n >= 0;
 }
 
-/* Any handler may shut down the socket that all have as standard error. Then the worker exits as soon
- * as it has no connection, and the supervisor makes a new one for its successor. Reads what those have
- * written that have exited, too, while their connections are known. */
+/* Any handler may shut down the socket that all have as standard error. Then the worker
+ * exits as soon as it has no connection, and the supervisor makes a new one for its
+ * successor. Reads what those have written that have exited, too, while their connections
+ * are known. */
 static void relay_stderr(struct worker *w, bool readable)
 {
 	if (w->relay == NULL)
@@ -211,7 +214,8 @@ static void worker_loop(struct worker *w)
 	}
 }
 
-/* The connection of a line on standard error: the writer's, or that of the leader of its group. */
+/* The connection of a line on standard error: the writer's, or that of the leader of its
+ * group. */
 static struct stderr_writer find_writer(void *arg, pid_t pid)
 {
 	struct worker *w = arg;
@@ -243,7 +247,8 @@ static int place_descriptors(const struct worker_start *start)
 	return setup_descriptors(from, FDS, relaying ? start->stderr_in : STDIN_FILENO);
 }
 
-/* Whether clients may send descriptors: always, where the kernel does not know how to forbid it. */
+/* Whether clients may send descriptors: always, where the kernel does not know how to
+ * forbid it. */
 static bool takes_fds(void)
 {
 	int on = 1;
@@ -252,7 +257,8 @@ static bool takes_fds(void)
 	return getsockopt(LISTENER, SOL_SOCKET, SO_PASSRIGHTS, &on, &len) < 0 || on;
 }
 
-/* An earlier handler may have left the shared standard error so that writing to it fails. */
+/* An earlier handler may have left the shared standard error so that writing
+ * fails. */
 static int init_stderr(struct worker *w)
 {
 	const struct timeval never = {0};

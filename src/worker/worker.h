@@ -1,19 +1,20 @@
 /*
- * worker.h: one service's worker: accepts, checks, starts handlers, reaps them, ends those whose time
- * is up, relays their standard error.
+ * worker.h: one service's worker: accepts, checks, starts handlers, reaps them, ends
+ * those whose time is up, relays their standard error.
  *
- * The supervisor gives orders over a SOCK_SEQPACKET channel; nothing else is obeyed. End of file on it
- * means that the supervisor has exited: almost the same as WORKER_FINISH.
+ * The supervisor gives orders over a SOCK_SEQPACKET channel; nothing else is obeyed. End
+ * of file on it means that the supervisor has exited: almost the same as WORKER_FINISH.
  */
 #ifndef UDSD_WORKER_H
 #define UDSD_WORKER_H
 
-#include "config/config.h"
 #include "common/scoreboard.h"
+#include "config/config.h"
 
 #include <sys/resource.h>
 
-/* Values that no version changes: at an upgrade a new supervisor orders about old workers. */
+/* Values that no version changes: at an upgrade a new supervisor orders about old
+ * workers. */
 enum worker_order {
 	/* stop accepting; answered by WORKER_DRAINED */
 	WORKER_DRAIN = 'd',
@@ -41,8 +42,8 @@ struct worker_message {
 	uint64_t id; /* the connection's, of WORKER_END; else 0 */
 };
 
-/* Exit status of a worker that could not begin or go on; for lack of resources it is the errno, which
- * is larger. */
+/* Exit status of a worker that could not begin or go on; for lack of resources it is the
+ * errno, which is larger. */
 #define WORKER_FAILED 1
 
 /* What a worker starts with; the descriptors are the supervisor's. */

@@ -1,18 +1,18 @@
 /*
- * worker_state.h: the state that the files of a worker share: worker.c (the loop), accept.c (accept),
- * launch.c (starts), reaper.c (ends).
+ * worker_state.h: the state that the files of a worker share: worker.c (the loop),
+ * accept.c (accept), launch.c (starts), reaper.c (ends).
  */
 #ifndef UDSD_WORKER_STATE_H
 #define UDSD_WORKER_STATE_H
 
-#include "config/config.h"
-#include "worker/spawn.h"
-#include "worker/userlimit.h"
 #include "common/backoff.h"
 #include "common/peer.h"
-#include "worker/stderr.h"
-#include "worker/setup.h"
+#include "config/config.h"
 #include "worker/connections.h"
+#include "worker/setup.h"
+#include "worker/spawn.h"
+#include "worker/stderr.h"
+#include "worker/userlimit.h"
 
 #include <stdbool.h>
 #include <stdint.h>

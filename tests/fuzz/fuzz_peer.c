@@ -1,8 +1,10 @@
 /*
- * fuzz_peer.c: any address that a peer is bound to, as accept4() may return it, and any name of a rule.
+ * fuzz_peer.c: any address that a peer is bound to, as accept4() may return it, and any
+ * name of a rule.
  *
- * What holds: the environment is a list of NAME=value, where the peer is bound is there at most once
- * and without a control character, and nothing of one connection is left in the next.
+ * What holds: the environment is a list of NAME=value, where the peer is bound is there
+ * at most once and without a control character, and nothing of one connection is left in
+ * the next.
  */
 #include "worker/environment.h"
 

@@ -1,9 +1,9 @@
 /*
  * fuzz_stderr.c: any bytes that handlers write to their standard error, in any pieces.
  *
- * What holds: each record is a `stderr` or `drop` line without control characters, and no text is
- * longer than a line may be. Each piece is a byte with its length and what the clock does, then
- * the bytes.
+ * What holds: each record is a `stderr` or `drop` line without control characters, and no
+ * text is longer than a line may be. Each piece is a byte with its length and what the
+ * clock does, then the bytes.
  */
 #include "worker/stderr.h"
 

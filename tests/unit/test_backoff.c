@@ -146,8 +146,8 @@ static void test_failed(void **state)
 	}
 }
 
-/* Those that were started together wait no longer than the first that failed; after lack of resources
- * the first one does wait. */
+/* Those that were started together wait no longer than the first that failed; after lack
+ * of resources the first one does wait. */
 static void test_failed_together(void **state)
 {
 	struct backoff o;

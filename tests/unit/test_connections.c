@@ -1,5 +1,6 @@
 /*
- * test_connections.c: a worker's view of its connections, and of the slots that others hold.
+ * test_connections.c: a worker's view of its connections, and of the slots that others
+ * hold.
  */
 #include "worker/connections.h"
 
@@ -244,7 +245,8 @@ static void test_adopt(void **state)
 	assert_int_equal(f->board->slots[3].pid, OTHER_RESERVED);
 }
 
-/* A slot that an older worker takes after we have looked is not given out twice; it counts. */
+/* A slot that an older worker takes after we have looked is not given out twice; it
+ * counts. */
 static void test_race(void **state)
 {
 	struct fixture *f = *state;

@@ -116,8 +116,8 @@ static void test_environment(void **state)
 	environment_free(NULL);
 }
 
-/* The longest of all: a path that fills the address, as accept(2) returns it, and a rule that is
- * too long. */
+/* The longest of all: a path that fills the address, as accept(2) returns it, and a rule
+ * that is too long. */
 static void test_environment_long(void **state)
 {
 	const struct service service = {SERVICE};
@@ -152,8 +152,8 @@ static void test_environment_long(void **state)
 	environment_free(e);
 }
 
-/* The service's own variables come before ours, and stand for those of ours that may be set; of two
- * with one name the first one wins. */
+/* The service's own variables come before ours, and stand for those of ours that may be
+ * set; of two with one name the first one wins. */
 static void test_own_environment(void **state)
 {
 	char lang[] = "LANG=C", set_home[] = "HOME=/elsewhere", homes[] = "HOMES=x",

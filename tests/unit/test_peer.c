@@ -1,6 +1,6 @@
 /*
- * test_peer.c: who a client is, whether it is still connected, and the clean end of those that are
- * rejected.
+ * test_peer.c: who a client is, whether it is still connected, and the clean end of those
+ * that are rejected.
  */
 #include "common/peer.h"
 
@@ -133,8 +133,8 @@ static void test_gone(void **state)
 	}
 }
 
-/* A client: sends until it may not, then reads to the end. Its exit status is 0 if this is what
- * it met: EPIPE, the message, and a clean end. */
+/* A client: sends until it may not, then reads to the end. Its exit status is 0 if this
+ * is what it met: EPIPE, the message, and a clean end. */
 static int act_client(int fd, const char *message, bool sends)
 {
 	static char text[4096];
@@ -228,7 +228,8 @@ static void test_reject_unread(void **state)
 	alarm(0);
 }
 
-/* A TCP connection whose other end takes nothing more, and whose last close takes ten minutes. */
+/* A TCP connection whose other end takes nothing more, and whose last close takes ten
+ * minutes. */
 static void open_lingering(int fd[2])
 {
 	const struct linger linger = {.l_onoff = 1, .l_linger = 600};

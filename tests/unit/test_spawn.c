@@ -1,5 +1,6 @@
 /*
- * test_spawn.c: how a handler starts: its descriptors, limits and signals, and how a start fails.
+ * test_spawn.c: how a handler starts: its descriptors, limits and signals, and how a
+ * start fails.
  */
 #include "worker/spawn.h"
 

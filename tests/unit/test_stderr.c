@@ -206,7 +206,7 @@ static void order(int orders, const char *text)
 	assert_int_equal(read(orders, &done, 1), 1);
 }
 
-/* Two write at once, pieces of lines, before anything is read: each line is one writer's. */
+/* Two write pieces of lines before anything is read: each line is one writer's. */
 static void test_interleaved(void **state)
 {
 	struct fixture *f = *state;

@@ -1,5 +1,6 @@
 /*
- * test_userlimit.c: what one user may have: exact to the nanosecond, and in bounded memory.
+ * test_userlimit.c: what one user may have: exact to the nanosecond, and in bounded
+ * memory.
  */
 #include "worker/userlimit.h"
 
@@ -132,7 +133,8 @@ static void test_live(void **state)
 	userlimit_free(l);
 }
 
-/* A user with too many live connections loses no token, and one without a token counts as none live. */
+/* A user with too many live connections loses no token, and one without a token counts as
+ * none live. */
 static void test_both(void **state)
 {
 	struct userlimit *l = limit_of(1, 2, 2 * NSEC_PER_SEC, 64);
@@ -186,8 +188,8 @@ static void test_full_at(void **state)
 	userlimit_free(l);
 }
 
-/* 100,000 users, one after the other, take no more memory than was there at the start; live
- * ones are not forgotten, nor are those that came last. */
+/* 100,000 users, one after the other, take no more memory than was there at the start;
+ * live ones are not forgotten, nor are those that came last. */
 static void test_many_users(void **state)
 {
 	struct userlimit *l = limit_of(1, 1, 3600 * NSEC_PER_SEC, 64);
