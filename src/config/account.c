@@ -198,14 +198,14 @@ static struct account *account_keep(struct arena *arena, const char *user,
 				    const struct account_answer *a)
 {
 	struct account *account = arena_take(arena, sizeof(*account));
-	size_t bytes = (size_t)a->ngroups * sizeof(gid_t);
 
 	*account = (struct account){
 		.key = arena_text(arena, user),
 		.uid = a->id,
 		.gid = a->gid,
 		.ngroups = (size_t)a->ngroups,
-		.groups = memcpy(arena_take(arena, bytes), a->groups, bytes),
+		.groups =
+			arena_keep(arena, a->groups, (size_t)a->ngroups * sizeof(gid_t)),
 		.name = arena_text(arena, a->name),
 		.home = arena_text(arena, a->home),
 		.shell = arena_text(arena, a->shell),

@@ -54,6 +54,13 @@ char *arena_text(struct arena *a, const char *text)
 	return text != NULL ? arena_copy(a, text, strlen(text)) : NULL;
 }
 
+void *arena_keep(struct arena *a, const void *array, size_t bytes)
+{
+	void *copy = arena_take(a, bytes);
+
+	return bytes > 0 ? memcpy(copy, array, bytes) : copy;
+}
+
 void *arena_grow(struct arena *a, void *array, size_t count, size_t size)
 {
 	void *more;

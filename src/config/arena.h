@@ -36,6 +36,9 @@ char *arena_text(struct arena *arena, const char *text);
 /* `len` bytes, terminated. */
 char *arena_copy(struct arena *arena, const char *text, size_t len);
 
+/* A copy of an array. */
+void *arena_keep(struct arena *arena, const void *array, size_t bytes);
+
 /* An array that has `count` elements, with room for one more: it doubles, and so moves, when count
  * is a power of two. NULL is an empty one. */
 void *arena_grow(struct arena *arena, void *array, size_t count, size_t size);

@@ -66,9 +66,10 @@ static void build_options(const struct build *b, struct service *s,
 		option_set(b, s, row, given);
 		if (given == NULL)
 			continue;
-		s->given = arena_grow(b->arena, s->given, s->ngiven, sizeof(*s->given));
+		s->given = arena_grow(b->scratch, s->given, s->ngiven, sizeof(*s->given));
 		s->given[s->ngiven++] = (struct given){row->name, given->at};
 	}
+	s->given = arena_keep(b->arena, s->given, s->ngiven * sizeof(*s->given));
 }
 
 static void build_service(const struct build *b, const struct section *own,
@@ -78,7 +79,7 @@ static void build_service(const struct build *b, const struct section *own,
 	const char *error = value_service_name(own->title);
 	struct service *s;
 
-	c->services = arena_grow(b->arena, c->services, c->count, sizeof(*s));
+	c->services = arena_grow(b->scratch, c->services, c->count, sizeof(*s));
 	s = &c->services[c->count++];
 	*s = (struct service){.name = arena_text(b->arena, own->title), .at = own->at};
 	if (error != NULL && *own->title != '\0') /* else that was reported */
@@ -176,6 +177,7 @@ static void build_all(const struct build *b, const struct section *top,
 	build_services(b, top, defaults);
 	for (char **pattern = c->include; pattern != NULL && *pattern != NULL; pattern++)
 		build_included(b, *pattern, section_find(top, "include")->at, defaults);
+	c->services = arena_keep(b->arena, c->services, c->count * sizeof(*c->services));
 	for (size_t i = 0; i < c->count; i++)
 		check_unique(b, i);
 	preflight_check(c, b->faults);
