@@ -25,19 +25,19 @@ static void command_put_string(FILE *f, const char *s)
 	fputc('\'', f);
 }
 
-static bool command_is_list(const char *name, size_t len)
+static bool command_adds_to(const char *name, size_t len)
 {
 	for (const struct option_row *row = service_options; row->name != NULL; row++)
 		if (strncmp(row->name, name, len) == 0 && row->name[len] == '\0')
-			return option_is_list(row);
+			return option_is_list(row) && (row->flags & OPTION_OWN) == 0;
 	return false;
 }
 
-/* A list may be given element by element, so each is added to it. */
+/* A list may be given element by element, so each is added to it; but the handler is an argument. */
 static void command_put_option(FILE *f, const char *option)
 {
 	size_t len = strcspn(option, "=");
-	bool list = command_is_list(option, len);
+	bool list = command_adds_to(option, len);
 
 	option += fprintf(f, "%.*s", (int)len, option) + 1;
 	fputs(list ? " += { " : " = ", f);
