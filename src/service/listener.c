@@ -242,8 +242,8 @@ static const char *own_name(const struct listener *l, const char *name, char *sp
 }
 
 /* Whether the path is ours; *dir is its open directory, -1: none. */
-static enum listener_state look(const struct service *s, const struct listener *l,
-				int *dir, const char **name, char space[NAME_MAX + 1])
+static enum listener_state look_at(const struct service *s, const struct listener *l,
+				   int *dir, const char **name, char space[NAME_MAX + 1])
 {
 	struct stat st;
 
@@ -273,7 +273,7 @@ enum listener_state listener_look(const struct service *s, const struct listener
 
 	if (!has_path(s, l))
 		return LISTENER_OURS;
-	state = look(s, l, &dir, &name, space);
+	state = look_at(s, l, &dir, &name, space);
 	if (dir >= 0)
 		close(dir);
 	return state;
@@ -290,7 +290,7 @@ struct failure listener_apply(const struct service *s, const struct listener *l)
 	if (l->foreign)
 		return SUCCESS;
 	if (has_path(s, l)) {
-		if (look(s, l, &dir, &name, space) == LISTENER_OURS)
+		if (look_at(s, l, &dir, &name, space) == LISTENER_OURS)
 			path = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 		if (path >= 0 && fstat(path, &st) == 0 &&
 		    is_same_inode(&st, l->device, l->inode) &&

@@ -133,7 +133,7 @@ static void renew_shut(struct instance *i, int64_t now)
 		backoff_extend(&i->backoff, now);
 }
 
-static void look(struct instance *i, int64_t now)
+static void check_path(struct instance *i, int64_t now)
 {
 	enum listener_state before = i->seen;
 
@@ -177,7 +177,7 @@ void pathwatch_tick(int64_t now)
 		else if (i->listener_shut && i->state == INSTANCE_CURRENT)
 			renew_shut(i, now);
 		else if (is_watched(i))
-			look(i, now);
+			check_path(i, now);
 	for (struct instance *i = services_first(); i != NULL; i = i->next)
 		again = again || (is_watched(i) &&
 				  (i->seen != LISTENER_OURS || i->listener.wd < 0));

@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "service/sdnotify.h"
+#include "common/protocol.h"
 #include "service/services.h"
 
 #include <errno.h>
@@ -100,7 +101,7 @@ void reload_begin(int64_t now)
 	begin_report();
 	sdnotify_reloading();
 	if (loader_start(&reload_loader, services_origin.source) < 0) {
-		refuse_reload(strerror(errno), "error ");
+		refuse_reload(strerror(errno), ANSWER_ERROR);
 		return;
 	}
 	reload_state = RELOAD_LOADING;
@@ -127,13 +128,13 @@ static void log_and_report(int level, const char *key, const char *text)
 	}
 }
 
-static void put_in_force(struct loaded *loaded, int64_t now)
+static void apply_loaded(struct loaded *loaded, int64_t now)
 {
 	char error[1024];
 
 	log_and_report(LOG_WARNING, "warning", loaded_warnings(loaded));
 	if (apply_config(loaded, &reload_tally, error, sizeof(error), now) < 0) {
-		refuse_reload(error, "refused\n");
+		refuse_reload(error, ANSWER_REFUSED);
 		return;
 	}
 	reload_state = RELOAD_DRAINING;
@@ -151,9 +152,9 @@ bool reload_exited(pid_t pid, int status, int64_t now)
 		log_and_report(LOG_ERR, "error", loader_errors(&reload_loader));
 	if (loaded == NULL)
 		refuse_reload(*reload_loader.error != '\0' ? reload_loader.error : NULL,
-			      "refused\n");
+			      ANSWER_REFUSED);
 	else
-		put_in_force(loaded, now);
+		apply_loaded(loaded, now);
 	loader_close(&reload_loader);
 	loaded_release(loaded);
 	return true;
@@ -170,9 +171,9 @@ void reload_abandon(void)
 	if (told || reload_wanted) {
 		report_error(stopping);
 		log_event(LOG_ERR, "reload", "status", "refused", NULL);
-		reload_end("error ");
+		reload_end(ANSWER_ERROR);
 	} else if (reload_state == RELOAD_DRAINING) {
-		reload_end("ok\n"); /* it is in force */
+		reload_end(ANSWER_OK); /* it is in force */
 	}
 	loader_close(&reload_loader);
 	reload_wanted = false;
@@ -197,7 +198,7 @@ static void finish_reload(void)
 		fprintf(reload_report,
 			"%zu services: %zu added, %zu changed, %zu removed\n", services,
 			t->added, t->changed, t->removed);
-	reload_end("ok\n");
+	reload_end(ANSWER_OK);
 	log_begin(&line, LOG_NOTICE, "reload");
 	log_str(&line, "status", "done");
 	log_num(&line, "services", (int64_t)services);

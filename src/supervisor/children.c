@@ -74,7 +74,7 @@ static void helper_exited(pid_t pid, int status, int64_t now)
 }
 
 /* The group of a handler that accepts is ended with it, while the number is its own. */
-static void end_group(const struct instance *i, pid_t pid)
+static void end_handlers_group(const struct instance *i, pid_t pid)
 {
 	siginfo_t info = {.si_pid = 0};
 
@@ -93,7 +93,7 @@ static void reap_ours(struct instance *i, pid_t pid, int64_t now)
 	int status;
 
 	if (is_handler)
-		end_group(i, pid);
+		end_handlers_group(i, pid);
 	if (wait4(pid, &status, WNOHANG | WUNTRACED, &usage) != pid)
 		return;
 	if (WIFSTOPPED(status) && is_handler)

@@ -233,7 +233,7 @@ static void close_all(void)
 	close(signals);
 }
 
-static int serve(int ready_fd)
+static int supervise(int ready_fd)
 {
 	int status;
 
@@ -263,7 +263,7 @@ int supervisor_run(struct loaded *config, const struct supervisor_options *optio
 		return startup_error(EX_OSERR, "start", strerror(errno));
 	status = open_all(options->to_syslog);
 	if (status == 0)
-		status = serve(options->ready_fd);
+		status = supervise(options->ready_fd);
 	close_all();
 	return status;
 }

@@ -184,7 +184,7 @@ bool listen_fds_unwanted(struct listener *l, char *path)
 	return false;
 }
 
-static void report(int fd, const char *name)
+static void report_unwanted(int fd, const char *name)
 {
 	char path[PATH_BYTES];
 	struct log_line line;
@@ -204,7 +204,7 @@ void listen_fds_close(void)
 		if (passed.items[i].fd < 0)
 			continue;
 		if (strncmp(passed.items[i].name, "udsd/", 5) != 0)
-			report(passed.items[i].fd, passed.items[i].name);
+			report_unwanted(passed.items[i].fd, passed.items[i].name);
 		close(take(i));
 	}
 	free(passed.items);

@@ -266,7 +266,7 @@ static int write_names(struct parcel *p)
 }
 
 /* Writes the environment. 0, or -1 and errno. */
-static int set_environment(struct parcel *p)
+static int name_descriptors(struct parcel *p)
 {
 	char text[32];
 
@@ -315,7 +315,7 @@ static void execute_new(void)
 	int saved;
 
 	sdnotify_reloading();
-	if (pack_all(&parcel) == 0 && set_environment(&parcel) == 0 &&
+	if (pack_all(&parcel) == 0 && name_descriptors(&parcel) == 0 &&
 	    getrlimit(RLIMIT_NOFILE, &raised) == 0) {
 		(void)setrlimit(RLIMIT_NOFILE, &instance_nofile);
 		execv(services_origin.argv[0], services_origin.argv);

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""tests/check-includes: which #include lines it finds wrong, in small trees."""
+"""tests/check-includes: which #include lines it finds wrong, in small trees. src/README.md: what it names is there."""
 import os
+import re
 import sys
 
 from lib import SRC, Case, main
@@ -65,6 +66,26 @@ class House(Case):
 
     def test_a_file_and_its_header_are_one(self):
         self.check({"common/log.c": ["log.h"], "common/log.h": ["clock.h"], "common/clock.h": []})
+
+    def test_the_map_names_what_is_there(self):
+        """Each `FILE: FUNCTION, ...` of src/README.md, and each file and folder."""
+        with open(os.path.join(SRC, "src", "README.md"), encoding="utf-8") as file:
+            words = re.findall(r"`([^`\n]+)`", file.read())
+        named = 0
+        for word in words:
+            match = re.fullmatch(r"([a-z]+/\w+\.[ch]): ([\w, ]+)", word)
+            if match is None:
+                continue
+            with open(os.path.join(SRC, "src", match[1]), encoding="utf-8") as file:
+                text = file.read()
+            for function in match[2].split(", "):
+                named += 1
+                with self.subTest(word):
+                    self.assertRegex(text, r"(?m)^\w.*\b%s\(" % function)
+        self.assertGreater(named, 20)
+        for word in words:
+            if re.fullmatch(r"[a-z]+/(\w+\.[ch])?", word) and not word.startswith(("tests", "handlers")):
+                self.assertTrue(os.path.exists(os.path.join(SRC, "src", word)), word)
 
 
 if __name__ == "__main__":
