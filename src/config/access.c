@@ -25,10 +25,13 @@ static const char *rule_range(const char *text, struct rule *rule)
 	const char *dash = strchrnul(text, '-');
 	char low[32];
 
-	if (snprintf(low, sizeof(low), "%.*s", (int)(dash - text), text) >=
-		    (int)sizeof(low) ||
-	    account_number(low, &rule->low) < 0 ||
-	    account_number(*dash != '\0' ? dash + 1 : text, &rule->high) < 0)
+	bool good = snprintf(low, sizeof(low), "%.*s", (int)(dash - text), text) <
+			    (int)sizeof(low) &&
+		    account_number(low, &rule->low) == 0 &&
+		    account_number(*dash != '\0' ? dash + 1 : text, &rule->high) == 0;
+
+	errno = 0;
+	if (!good)
 		return "must have a number, or two with a - between";
 	if (rule->low > rule->high)
 		return "is a range from high to low";
@@ -45,6 +48,7 @@ static const char *rule_name(const char *name, struct rule *rule)
 	if (found < 0)
 		return errno == ENOENT ? "names a user or group that does not exist"
 				       : "cannot be looked up: the name service failed";
+	errno = 0;
 	rule->high = rule->low;
 	if (rule->low == rule->except)
 		return "names the overflow id, which stands for everybody from other user "
@@ -74,6 +78,7 @@ const char *rule_parse(struct arena *arena, const char *text, struct rule *rule)
 		rule->except = i % 2 == 0 ? overflow_uid : overflow_gid;
 		return i < 2 ? rule_name(value, rule) : rule_range(value, rule);
 	}
+	errno = 0;
 	return "must be user:, group:, uid: or gid: with a name or number, self or any";
 }
 
@@ -91,6 +96,7 @@ const char *rule_list_parse(struct arena *arena, const char *const *texts, size_
 		if (error != NULL)
 			return error;
 	}
+	errno = 0;
 	return count > 0 ? NULL : "must have a rule";
 }
 

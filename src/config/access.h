@@ -46,10 +46,11 @@ struct access {
 void rule_set_overflow(uint32_t uid, uint32_t gid);
 
 /* Reads `user: group: uid: gid: self any`; names are looked up now, `self` is the caller's euid.
- * NULL, or what is wrong with the text. */
+ * NULL, or what is wrong with the text; errno is 0 unless a name could not be looked up (account.h). */
 const char *rule_parse(struct arena *arena, const char *text, struct rule *rule);
 
-/* Reads a list of them, at least one. NULL, or what is wrong with *text, which is one of `texts`. */
+/* Reads a list of them, at least one. NULL, or what is wrong with *text, which is one of `texts`, and errno
+ * as above. */
 const char *rule_list_parse(struct arena *arena, const char *const *texts, size_t count,
 			    struct rule_list *list, const char **text);
 

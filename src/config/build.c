@@ -216,7 +216,7 @@ const struct config *config_load(struct arena *arena, const struct load_source *
 	const struct config *c = NULL;
 	char *text = NULL;
 
-	*faults = (struct faults){0};
+	*faults = (struct faults){.arena = arena};
 	if (source->command != NULL) {
 		text = command_config(source->options, source->count, source->command);
 		if (text == NULL)
@@ -232,7 +232,7 @@ const struct config *config_parse(struct arena *arena, char *text, struct faults
 {
 	const struct load_source none = {.log_level = -1};
 
-	*faults = (struct faults){0};
+	*faults = (struct faults){.arena = arena};
 	return build(arena, text, &none, faults);
 }
 

@@ -53,7 +53,8 @@ struct service {
 	char *name;
 	struct place at;
 	size_t ngiven;
-	struct given *given; /* see service_place() */
+	struct given *given;    /* see service_place() */
+	struct problem problem; /* why it cannot run here and now */
 	bool enabled;
 	bool wait; /* the handler accepts */
 	/* the socket */
@@ -117,8 +118,8 @@ struct load_source {
 };
 
 /* Reads the config file, all that it includes, or the command, and checks it all. The result is in the
- * arena as a whole. NULL if there is any fault; they are in *faults, which the caller frees in any
- * case. */
+ * arena as a whole. NULL if there is any error; services that have a problem are there, and are not
+ * complete. Both are in *faults, which the caller frees in any case. */
 const struct config *config_load(struct arena *arena, const struct load_source *source,
 				 struct faults *faults);
 

@@ -1,4 +1,11 @@
-/* diagnostics.h: what is wrong with a config, gathered to be reported all at once. */
+/*
+ * diagnostics.h: what is wrong with a config, gathered to be reported all at once.
+ *
+ * Faults are sorted by who can cause them. An error is one of the config's own text and refuses it
+ * everywhere. A problem is the state of something else (a user, a file, a directory, the name service): it
+ * is noted at the service that cannot run, refuses `udsd -t`, and a reload only where that service is
+ * new or changed; at a start or an upgrade it is that service's state.
+ */
 #ifndef UDSD_DIAGNOSTICS_H
 #define UDSD_DIAGNOSTICS_H
 
@@ -12,15 +19,37 @@ struct place {
 
 #define PLACE_NONE ((struct place){NULL, 0})
 
+enum problem_kind {
+	PROBLEM_NONE,
+	PROBLEM_FAILED,    /* it lasts until somebody mends it */
+	PROBLEM_PASSING,   /* it may pass by itself: the name service does not answer */
+	PROBLEM_DISPLACED, /* something foreign is at the socket's path */
+};
+
+/* Why a service cannot run, or be run as configured. */
+struct problem {
+	enum problem_kind kind;
+	const char *step; /* the option that it is about, or what failed */
+	const char *text; /* `FILE:LINE: text` */
+};
+
 struct faults {
-	size_t errors;  /* lines that refuse the config */
-	char *text;     /* all errors, lines `FILE:LINE: text`; NULL: none */
+	struct arena *arena; /* of texts of problems; NULL: they are not kept */
+	size_t errors;       /* lines that refuse the config */
+	size_t problems;     /* lines that refuse some of it */
+	size_t lasting;      /* of these, those that are PROBLEM_FAILED */
+	char *text;     /* errors and problems, lines `FILE:LINE: text`; NULL: none */
 	char *warnings; /* likewise; they refuse nothing */
 };
 
 /* Adds a line, without a prefix if it has no file. A line that is there already is not repeated. */
 void fault_add(struct faults *faults, struct place at, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+/* Adds a line about the state of something that is not the config's text. The first of a service is kept as
+ * its problem. `step` is an option's name. */
+void fault_problem(struct faults *faults, struct problem *first, enum problem_kind kind,
+		   const char *step, struct place at, const char *format, ...)
+	__attribute__((format(printf, 6, 7)));
 void fault_warn(struct faults *faults, struct place at, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 

@@ -22,6 +22,7 @@ struct setter {
 	const char *text; /* the value; of a list, the element that is looked at */
 	size_t count;     /* of a list */
 	const char **texts;
+	int lookup; /* errno, where a name could not be looked up */
 };
 
 static const char *set_bool(struct setter *x)
@@ -144,8 +145,9 @@ static const char *set_maybe_socket(struct setter *x)
 	return *x->text != '\0' ? set_socket(x) : set_text(x);
 }
 
-static const char *lookup_error(void)
+static const char *lookup_error(struct setter *x)
 {
+	x->lookup = errno;
 	return errno == ENOENT ? "does not exist"
 			       : "cannot be looked up: the name service failed";
 }
@@ -155,30 +157,32 @@ static const char *set_account(struct setter *x)
 	const struct account **account = x->field;
 
 	*account = account_find(x->build->arena, &x->build->config->accounts, x->text);
-	return *account != NULL ? NULL : lookup_error();
+	return *account != NULL ? NULL : lookup_error(x);
 }
 
 static const char *set_user(struct setter *x)
 {
-	return account_user(x->text, x->field) == 0 ? NULL : lookup_error();
+	return account_user(x->text, x->field) == 0 ? NULL : lookup_error(x);
 }
 
 static const char *set_group(struct setter *x)
 {
-	return account_group(x->text, x->field) == 0 ? NULL : lookup_error();
+	return account_group(x->text, x->field) == 0 ? NULL : lookup_error(x);
 }
 
 static const char *set_groups(struct setter *x)
 {
 	struct identity *id = x->field;
 
-	id->ngroups = 0;
-	id->groups = arena_take(x->build->arena, (x->count + 1) * sizeof(gid_t));
+	gid_t *groups = arena_take(x->build->arena, (x->count + 1) * sizeof(gid_t));
+
 	for (size_t i = 0; i < x->count; i++) {
 		x->text = x->texts[i];
-		if (account_group(x->text, &id->groups[id->ngroups++]) < 0)
-			return lookup_error();
+		if (account_group(x->text, &groups[i]) < 0)
+			return lookup_error(x);
 	}
+	id->ngroups = x->count;
+	id->groups = groups;
 	return NULL;
 }
 
@@ -257,7 +261,11 @@ static const char *set_pass(struct setter *x)
 
 static const char *set_rules(struct setter *x)
 {
-	return rule_list_parse(x->build->arena, x->texts, x->count, x->field, &x->text);
+	const char *error =
+		rule_list_parse(x->build->arena, x->texts, x->count, x->field, &x->text);
+
+	x->lookup = error != NULL ? errno : 0;
+	return error;
 }
 
 static bool same_text(const char *a, const char *b)
@@ -369,6 +377,23 @@ bool option_is_list(const struct option_row *row)
 	return row->kind >= KIND_GROUPS;
 }
 
+/* What is wrong with the option. A name that could not be looked up is no fault of the text. */
+static void option_fault(const struct setter *x, void *of, struct place at,
+			 const char *error)
+{
+	const struct build *b = x->build;
+	struct service *s = of == b->config ? &b->config->control : of;
+
+	if (x->lookup == 0)
+		fault_add(b->faults, at, "%s: \"%s\" %s", x->row->name, x->text, error);
+	else
+		fault_problem(b->faults, &s->problem,
+			      x->lookup == ENOENT || x->lookup == E2BIG ? PROBLEM_FAILED
+									: PROBLEM_PASSING,
+			      x->row->name, at, "%s: \"%s\" %s", x->row->name, x->text,
+			      error);
+}
+
 void option_set(const struct build *b, void *of, const struct option_row *row,
 		const struct statement *given)
 {
@@ -387,8 +412,7 @@ void option_set(const struct build *b, void *of, const struct option_row *row,
 	}
 	error = x.text != NULL ? kinds[row->kind].set(&x) : NULL;
 	if (error != NULL)
-		fault_add(b->faults, given != NULL ? given->at : PLACE_NONE,
-			  "%s: \"%s\" %s", row->name, x.text, error);
+		option_fault(&x, of, given != NULL ? given->at : PLACE_NONE, error);
 }
 
 bool option_same(const void *a, const void *b, const struct option_row *row)

@@ -40,6 +40,8 @@ static _Noreturn void loader_run(struct loader *l, const struct load_source *sou
 		_exit(1);
 	result = arena_take(arena, sizeof(*result));
 	result->config = config_load(arena, source, &faults);
+	if (faults.problems > 0)
+		result->config = NULL;
 	result->errors = arena_text(arena, faults.text);
 	result->warnings = arena_text(arena, faults.warnings);
 	_exit(arena_write(arena, STDERR_FILENO + 1) < 0 ? 1 : 0);

@@ -102,7 +102,7 @@ static bool walk_replaceable(struct path_walk *w, uid_t uid)
 	return false;
 }
 
-static void check_owner(const struct service *s, struct faults *faults)
+static void check_owner(struct service *s, struct faults *faults)
 {
 	struct path_walk w = {.links = 0};
 
@@ -110,10 +110,11 @@ static void check_owner(const struct service *s, struct faults *faults)
 		    (int)sizeof(w.rest) ||
 	    !walk_replaceable(&w, s->identity.uid))
 		return;
-	fault_add(faults, service_place(s, "handler"),
-		  "handler %s: %s could be replaced by a user other than root and %s: "
-		  "fix its owner and mode",
-		  s->handler[0], *w.done != '\0' ? w.done : "/", s->account->name);
+	fault_problem(faults, &s->problem, PROBLEM_FAILED, "handler",
+		      service_place(s, "handler"),
+		      "handler %s: %s could be replaced by a user other than root and "
+		      "%s: fix its owner and mode",
+		      s->handler[0], *w.done != '\0' ? w.done : "/", s->account->name);
 }
 
 /* Whether the options that are looked at here had good values. */
@@ -167,7 +168,7 @@ static void try_as_user(int fd, const void *arg)
 	dprintf(fd, TRIAL_OVER);
 }
 
-/* Turns a trial's lines, `INDEX OPTION what is wrong with it`, into faults. */
+/* Turns a trial's lines, `INDEX OPTION what is wrong with it`, into problems. */
 static void report_trial(const struct config *c, char *text, struct faults *faults)
 {
 	char *line, *what;
@@ -175,12 +176,14 @@ static void report_trial(const struct config *c, char *text, struct faults *faul
 	for (line = strtok_r(text, "\n", &text); line != NULL;
 	     line = strtok_r(NULL, "\n", &text)) {
 		size_t index = strtoul(line, &what, 10);
+		struct service *s = &c->services[index < c->count ? index : 0];
 		char option[32];
 
 		if (index >= c->count || *what++ != ' ')
 			continue;
 		snprintf(option, sizeof(option), "%.*s", (int)strcspn(what, " "), what);
-		fault_add(faults, service_place(&c->services[index], option), "%s", what);
+		fault_problem(faults, &s->problem, PROBLEM_FAILED, option,
+			      service_place(s, option), "%s", what);
 	}
 }
 

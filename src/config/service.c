@@ -53,13 +53,15 @@ static void finish_user(const struct build *b, struct service *s, bool root)
 	snprintf(self, sizeof(self), "%u", geteuid());
 	if (s->account == NULL && !root)
 		s->account = account_find(b->arena, &b->config->accounts, self);
-	if (s->account == NULL) {
+	if (s->account == NULL && root)
 		fault_add(b->faults, s->at,
-			  root ? "user is missing: udsd runs as root, so "
-				 "say as which user the handler runs"
-			       : "your own user cannot be looked up");
+			  "user is missing: udsd runs as root, so "
+			  "say as which user the handler runs");
+	else if (s->account == NULL)
+		fault_problem(b->faults, &s->problem, PROBLEM_PASSING, "user", s->at,
+			      "your own user cannot be looked up");
+	if (s->account == NULL)
 		return;
-	}
 	if (!root && (s->account->uid != geteuid() || id->groups != NULL ||
 		      (id->gid != (gid_t)-1 && id->gid != getegid())))
 		fault_add(b->faults, s->at,

@@ -105,7 +105,7 @@ static void parse(const uint8_t *data, size_t size)
 	c = config_parse(fresh_arena(), text, &faults);
 	free(text);
 	if ((c == NULL) != (faults.errors > 0) ||
-	    (faults.errors > 0) != (faults.text != NULL))
+	    (faults.errors + faults.problems > 0) != (faults.text != NULL))
 		abort();
 	faults_free(&faults);
 }

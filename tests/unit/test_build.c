@@ -96,14 +96,6 @@ static void test_refused(void **state)
 		{"\nservice a {\n socket = /tmp/a\n " HANDLER "\n}\n"
 		 "service b {\n socket = /tmp/a\n " HANDLER "\n}",
 		 "/tmp/a"},
-		{"\nservice a {\n socket = /tmp/a\n " HANDLER
-		 "\n directory = /no/such\n}",
-		 "/no/such"},
-		{"\nservice a {\n socket = /tmp/a\n handler = { /no/such }\n}",
-		 "/no/such"},
-		{"\nservice a {\n socket = /tmp/a\n handler = { /tmp }\n}", "/tmp"},
-		{"\nservice a {\n socket = /tmp/a\n handler = { /etc/passwd }\n}",
-		 "/etc/passwd"},
 		{"\nservice a {\n socket = { /tmp/a, /tmp/b }\n " HANDLER "\n}",
 		 "one value is wanted, not a list"},
 		{"\nservice a {\n socket = \"/tmp/a\\400\"\n " HANDLER "\n}", "octal"},
@@ -118,6 +110,45 @@ static void test_refused(void **state)
 		      "%s: %s", rows[i][0], shown(faults.text));
 		check(strstr(faults.text, "conf:") != NULL, "%s: %s", rows[i][0],
 		      faults.text);
+		faults_free(&faults);
+	}
+}
+
+/* What is no fault of the text is the service's problem: the config is there all the same. */
+static void test_problems(void **state)
+{
+	static const struct {
+		const char *text, *step, *problem;
+	} rows[] = {
+		{"\nservice a {\n socket = /tmp/a\n " HANDLER
+		 "\n directory = /no/such\n}",
+		 "directory", "conf:5: directory /no/such cannot be entered"},
+		{"\nservice a {\n socket = /tmp/a\n handler = { /no/such }\n}", "handler",
+		 "conf:4: handler /no/such cannot be executed"},
+		{"\nservice a {\n socket = /tmp/a\n handler = { /tmp }\n}", "handler",
+		 "conf:4: handler /tmp cannot be executed"},
+		{"\nservice a {\n socket = /tmp/a\n handler = { /etc/passwd }\n}",
+		 "handler", "conf:4: handler /etc/passwd cannot be executed"},
+		{"\nservice a {\n socket = /tmp/a\n " HANDLER "\n user = nosuch\n}",
+		 "user", "conf:5: user: \"nosuch\" does not exist"},
+		{"\nservice a {\n socket = /tmp/a\n " HANDLER
+		 "\n socket-group = nosuch\n}",
+		 "socket-group", "conf:5: socket-group: \"nosuch\" does not exist"},
+		{"\nservice a {\n socket = /tmp/a\n " HANDLER
+		 "\n deny = { any, user:nosuch }\n}",
+		 "deny", "conf:5: deny: \"user:nosuch\" names a user or group that"},
+	};
+	struct faults faults;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		const struct config *c = load(rows[i].text, &faults);
+		const struct problem *p = c != NULL ? &c->services[0].problem : NULL;
+
+		check(p != NULL && p->kind == PROBLEM_FAILED && faults.errors == 0 &&
+			      faults.problems == 1 && same(p->step, rows[i].step) &&
+			      strstr(p->text, rows[i].problem) != NULL,
+		      "%s: %s", rows[i].text, shown(faults.text));
 		faults_free(&faults);
 	}
 }
@@ -342,10 +373,11 @@ static void test_identity(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_faults),  cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_titles),  cmocka_unit_test(test_prefixes),
-		cmocka_unit_test(test_globals), cmocka_unit_test(test_defaults),
-		cmocka_unit_test(test_service), cmocka_unit_test(test_identity),
+		cmocka_unit_test(test_faults),   cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_problems), cmocka_unit_test(test_titles),
+		cmocka_unit_test(test_prefixes), cmocka_unit_test(test_globals),
+		cmocka_unit_test(test_defaults), cmocka_unit_test(test_service),
+		cmocka_unit_test(test_identity),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, scratch_close);

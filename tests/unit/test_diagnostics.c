@@ -3,6 +3,8 @@
  */
 #include "config/diagnostics.h"
 
+#include "config/arena.h"
+
 #include "lib/cases.h"
 
 static void test_lines(void **state)
@@ -53,6 +55,30 @@ static void test_repeated(void **state)
 	faults_free(&f);
 }
 
+/* Refused by `udsd -t`, but not the text's fault; the first one is kept at its service. */
+static void test_problem(void **state)
+{
+	struct arena arena;
+	struct faults f = {.arena = &arena};
+	struct problem first = {PROBLEM_NONE, NULL, NULL};
+
+	(void)state;
+	assert_int_equal(arena_open(&arena), 0);
+	fault_problem(&f, &first, PROBLEM_FAILED, "user", (struct place){"f", 2}, "%s",
+		      "no\nuser");
+	fault_problem(&f, &first, PROBLEM_PASSING, "allow", (struct place){"f", 3},
+		      "no answer");
+	assert_int_equal(f.errors, 0);
+	assert_int_equal(f.problems, 2);
+	assert_int_equal(f.lasting, 1);
+	assert_string_equal(f.text, "f:2: no\\x0auser\nf:3: no answer\n");
+	assert_int_equal(first.kind, PROBLEM_FAILED);
+	assert_string_equal(first.step, "user");
+	assert_string_equal(first.text, "f:2: no\\x0auser");
+	faults_free(&f);
+	arena_close(&arena);
+}
+
 static void test_freed(void **state)
 {
 	struct faults f = {0};
@@ -72,6 +98,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lines),
 		cmocka_unit_test(test_repeated),
+		cmocka_unit_test(test_problem),
 		cmocka_unit_test(test_freed),
 	};
 

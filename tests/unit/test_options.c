@@ -211,9 +211,9 @@ static void try_row(const struct row *row, bool in_defaults)
 	const struct config *c = parse(row, in_defaults, &faults);
 	const char *what = shown(faults.text);
 
-	check((c != NULL) == (row->shown != NULL), "%s = %s: %s", row->option,
+	check((faults.text == NULL) == (row->shown != NULL), "%s = %s: %s", row->option,
 	      shown(row->value), what);
-	if (c != NULL) {
+	if (faults.text == NULL) {
 		const char *value = show(&c->services[0], row->option);
 
 		check(same(value, row->shown), "%s = %s: %s", row->option,
