@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """bootstrap, with commands of the test's own in place of apt-get, sudo and all that it looks for."""
+import contextlib
 import os
 import shutil
 import signal
@@ -105,7 +106,8 @@ class Policy(Bootstrap):
                 os.killpg(process.pid, number)
                 self.assertEqual(process.wait(10), status)
                 self.assert_nothing_left()
-                os.killpg(process.pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
                 os.unlink(self.path("apt-pid"))
 
     def test_killed(self):
