@@ -5,14 +5,12 @@
  * standard output. A flow reads only when it has written all that it had, and nothing is
  * written that could block, so neither flow ever holds up the other.
  */
+#include "common/program.h"
 #include "common/unixsock.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <getopt.h>
 #include <limits.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,6 +39,7 @@ struct client {
 	int wait;         /* give up after so many ms without a byte; -1: never */
 	bool verbose;     /* report connect and disconnect */
 	bool shut;        /* nothing more can be sent */
+	bool reset;       /* it closed without reading all, as a write has shown */
 	bool hangup;      /* the server neither reads nor writes any more */
 	struct flow up;   /* to the socket */
 	struct flow down; /* to standard output */
@@ -105,6 +104,7 @@ static void client_turn(struct client *c)
 	if (say && fds[SOCKET].revents & ~POLLIN && flow_write(&c->up, c->fd) < 0) {
 		if (errno != EPIPE && errno != ECONNRESET)
 			FAIL("%s: %s", c->name, strerror(errno)); /* EMSGSIZE */
+		c->reset = errno == ECONNRESET;
 		c->shut = true; /* but it may still have something to say */
 	}
 	c->hangup = c->hangup || fds[SOCKET].revents & POLLHUP;
@@ -113,7 +113,8 @@ static void client_turn(struct client *c)
 }
 
 /* A server that has only shut down its writing side gets the rest of the input; one that
- * has closed ends it all. What is left unsent then makes it a broken connection. */
+ * has closed ends it all. What is left unsent then is no fault: a server that rejects a client
+ * closes whenever it likes, and whether the input was faster is chance. */
 static void client_relay(struct client *c)
 {
 	while (PENDING(c->down) || !c->down.eof || !(c->shut || c->hangup)) {
@@ -123,10 +124,13 @@ static void client_relay(struct client *c)
 			c->shut = true;
 		}
 	}
+	if (c->reset)
+		FAIL("%s: broken connection: %s", c->name, strerror(ECONNRESET));
+	if (c->verbose && PENDING(c->up))
+		fprintf(stderr, "udsc: %zu bytes could not be sent\n",
+			c->up.end - c->up.start);
 	if (c->verbose)
-		fputs("disconnected\n", stderr);
-	if (PENDING(c->up))
-		FAIL("%s: broken connection: %s", c->name, strerror(EPIPE));
+		fputs("udsc: disconnected\n", stderr);
 }
 
 /* connect(2) blocks while the server's backlog is full; SO_SNDTIMEO bounds that. */
@@ -144,7 +148,7 @@ static void client_connect(struct client *c)
 	if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&address, size) < 0)
 		FAIL("%s: %s", c->name, strerror(errno == EAGAIN ? ETIMEDOUT : errno));
 	if (c->verbose)
-		fprintf(stderr, "connected to %s\n", c->name);
+		fprintf(stderr, "udsc: connected to %s\n", c->name);
 }
 
 /* The words, joined by spaces and ended by CRLF, are all the input there is. */
@@ -159,15 +163,45 @@ static void client_say(struct client *c, char **words)
 	c->up.eof = true;
 }
 
-static _Noreturn void udsc_usage(int status)
+static void udsc_print_usage(FILE *out)
 {
 	fputs("usage: udsc [-v] [-w SECONDS] [-t TYPE] SOCKET [TEXT ...]\n"
-	      "  -v, --verbose       report connect and disconnect\n"
+	      "       udsc -h | -V\n",
+	      out);
+}
+
+static _Noreturn void udsc_usage(const char *problem, const char *word)
+{
+	if (problem != NULL)
+		fprintf(stderr, "udsc: %s%s%s\n", problem, word != NULL ? ": " : "",
+			word != NULL ? word : "");
+	udsc_print_usage(stderr);
+	exit(EX_USAGE);
+}
+
+static _Noreturn void udsc_help(void)
+{
+	udsc_print_usage(stdout);
+	fputs("\n"
+	      "Connects to a Unix domain socket, a path or @NAME; sends TEXT and a line end, or\n"
+	      "standard input, and prints what comes back.\n"
+	      "\n"
+	      "  -v, --verbose       report connect, disconnect, and what could not be sent\n"
 	      "  -w, --wait=SECONDS  give up after so many seconds without a byte\n"
 	      "  -t, --type=TYPE     stream (the default) or seqpacket\n"
-	      "  -h, --help, -V, --version\n",
-	      status ? stderr : stdout);
-	exit(status ? status : fclose(stdout) != 0);
+	      "  -h, --help          this text\n"
+	      "  -V, --version       version\n"
+	      "\n"
+	      "Exit status: 0 the server closed the connection; 1 no connection, or it broke, or\n"
+	      "the time was over; 64 usage.\n",
+	      stdout);
+	exit(program_flush() < 0);
+}
+
+static _Noreturn void udsc_version(void)
+{
+	puts("udsc " PACKAGE_VERSION);
+	exit(program_flush() < 0);
 }
 
 static void udsc_set_wait(struct client *c, const char *word)
@@ -176,8 +210,15 @@ static void udsc_set_wait(struct client *c, const char *word)
 	double seconds = strtod(word, &end);
 
 	if (end == word || *end || !(seconds >= 0.001 && seconds <= 1e6))
-		udsc_usage(EX_USAGE);
+		udsc_usage("-w wants seconds, from 0.001 to 1000000", word);
 	c->wait = (int)(seconds * 1000);
+}
+
+static void udsc_set_type(struct client *c, const char *word)
+{
+	if (strcmp(word, "stream") != 0 && strcmp(word, "seqpacket") != 0)
+		udsc_usage("-t wants stream or seqpacket", word);
+	c->type = strcmp(word, "stream") == 0 ? SOCK_STREAM : SOCK_SEQPACKET;
 }
 
 static void udsc_options(struct client *c, int argc, char **argv)
@@ -186,22 +227,25 @@ static void udsc_options(struct client *c, int argc, char **argv)
 		{"verbose", 0, 0, 'v'}, {"wait", 1, 0, 'w'},    {"type", 1, 0, 't'},
 		{"help", 0, 0, 'h'},    {"version", 0, 0, 'V'}, {0}};
 
-	for (int o; (o = getopt_long(argc, argv, "+vw:t:hV", options, NULL)) != -1;) {
+	opterr = 0;
+	for (int o; (o = getopt_long(argc, argv, "+:vw:t:hV", options, NULL)) != -1;) {
 		if (o == 'v')
 			c->verbose = true;
 		else if (o == 'w')
 			udsc_set_wait(c, optarg);
-		else if (o == 't' && strcmp(optarg, "stream") == 0)
-			c->type = SOCK_STREAM;
-		else if (o == 't' && strcmp(optarg, "seqpacket") == 0)
-			c->type = SOCK_SEQPACKET;
+		else if (o == 't')
+			udsc_set_type(c, optarg);
+		else if (o == 'h')
+			udsc_help();
 		else if (o == 'V')
-			exit(puts("udsc " PACKAGE_VERSION) < 0 || fclose(stdout) != 0);
-		else
-			udsc_usage(o == 'h' ? 0 : EX_USAGE);
+			udsc_version();
+		else {
+			program_wrong_option(o, options, argv);
+			udsc_usage(NULL, NULL);
+		}
 	}
 	if (optind == argc)
-		udsc_usage(EX_USAGE);
+		udsc_usage("the SOCKET is missing", NULL);
 }
 
 int main(int argc, char **argv)
@@ -212,9 +256,7 @@ int main(int argc, char **argv)
 				  .up = {.data = input, .size = sizeof(input)},
 				  .down = {.data = output, .size = sizeof(output)}};
 
-	for (int fd = 0; fd >= 0 && fd <= STDERR_FILENO;)
-		fd = open("/dev/null", O_RDONLY); /* no gap for the socket to fall into */
-	signal(SIGPIPE, SIG_IGN);
+	(void)program_begin("udsc");
 	udsc_options(&c, argc, argv);
 	c.name = argv[optind];
 	client_connect(&c);

@@ -6,6 +6,7 @@
 #include "upgrade/listen_fds.h"
 #include "config/loader.h"
 #include "common/log.h"
+#include "common/program.h"
 #include "config/value.h"
 #include "supervisor/supervisor.h"
 #include "common/title.h"
@@ -65,8 +66,10 @@ struct arguments {
 
 static _Noreturn void usage(const char *problem, const char *what)
 {
-	fprintf(stderr, "udsd: %s%s%s\n%s", problem, what != NULL ? ": " : "",
-		what != NULL ? what : "", usage_text);
+	if (problem != NULL)
+		fprintf(stderr, "udsd: %s%s%s\n", problem, what != NULL ? ": " : "",
+			what != NULL ? what : "");
+	fputs(usage_text, stderr);
 	exit(EX_USAGE);
 }
 
@@ -109,7 +112,7 @@ static void take_argument(struct arguments *a, int c)
 	case 'l':
 		a->source.log_level = log_level_parse(optarg);
 		if (a->source.log_level < 0)
-			usage("unknown log level", optarg);
+			usage("-l wants error, warning, notice, info or debug", optarg);
 		break;
 	case 'o':
 		add_option(a, optarg);
@@ -117,15 +120,12 @@ static void take_argument(struct arguments *a, int c)
 	case 'h':
 		fputs(usage_text, stdout);
 		printf(help_text, defaults_config());
-		exit(fflush(stdout) == 0 ? 0 : EX_OSERR);
+		exit(program_flush() == 0 ? 0 : EX_OSERR);
 	case 'V':
 		printf("udsd " PACKAGE_VERSION "\nconfig: %s\nrun-time directory: %s\n"
 		       "build: " BUILD_OPTIONS "\n",
 		       defaults_config(), defaults_directory());
-		exit(fflush(stdout) == 0 ? 0 : EX_OSERR);
-	default:
-		fputs(usage_text, stderr);
-		exit(EX_USAGE);
+		exit(program_flush() == 0 ? 0 : EX_OSERR);
 	}
 }
 
@@ -149,8 +149,18 @@ static void parse_arguments(struct arguments *a, int argc, char **argv)
 	a->source.options = calloc((size_t)argc, sizeof(char *));
 	if (a->source.options == NULL)
 		exit(no_start("arguments"));
-	while ((c = getopt_long(argc, argv, "+c:fstp:l:o:hV", longs, NULL)) != -1)
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, "+:c:fstp:l:o:hV", longs, NULL)) != -1) {
+		if (c == '?' || c == ':') {
+			program_wrong_option(c, longs, argv);
+			usage(NULL, NULL);
+		}
 		take_argument(a, c);
+	}
+	if (optind == argc - 1 && strpbrk(argv[optind], "/@") == NULL)
+		usage("one word is neither SOCKET nor HANDLER, and udsctl steers a "
+		      "running udsd",
+		      argv[optind]);
 	if (optind == argc - 1)
 		usage("a handler is missing after the socket", argv[optind]);
 	if (optind < argc)
@@ -172,14 +182,10 @@ static void parse_arguments(struct arguments *a, int argc, char **argv)
  * unless they were passed to us. */
 static void open_standard(void)
 {
-	int first = listen_fds_open(), fd;
+	int first = listen_fds_open();
 
-	do {
-		fd = open("/dev/null", O_RDWR);
-	} while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd < 0 || close_range((unsigned)first, ~0U, 0) < 0)
+	if (program_begin("udsd") < 0 || close_range((unsigned)first, ~0U, 0) < 0)
 		exit(no_start("descriptors"));
-	(void)close(fd); /* it may be among what was passed */
 }
 
 /* What is served never has our caller's standard input or output. */
@@ -274,7 +280,7 @@ static int test(const struct load_source *source)
 	for (size_t i = 0; i < loaded->config->count; i++)
 		print_service(&loaded->config->services[i]);
 	loaded_release(loaded);
-	return fflush(stdout) == 0 ? 0 : EX_OSERR;
+	return program_flush() == 0 ? 0 : EX_OSERR;
 }
 
 /* The parent of a daemon: returns what the daemon says of its start. */

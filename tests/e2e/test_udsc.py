@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
 """udsc against servers of the test's own."""
+import collections
+import contextlib
 import os
 import re
 import socket
@@ -8,7 +10,7 @@ import subprocess
 import threading
 import time
 
-from lib import PATIENCE, UDSC, Case, main, read_to_end
+from lib import PATIENCE, PYTHON, UDSC, Case, crowd, main, read_to_end
 
 SEQPACKET = socket.SOCK_SEQPACKET
 USAGE = 64
@@ -244,7 +246,8 @@ class Options(UdscCase):
             done = self.udsc(option, name, "x")
             self.finish()
             self.check(
-                done, 0, b"", r"^connected to %s\ndisconnected\n\Z" % re.escape(name)
+                done, 0, b"", r"^udsc: connected to %s\nudsc: disconnected\n\Z"
+                % re.escape(name)
             )
 
     def test_wait(self):
@@ -310,15 +313,26 @@ class Failure(UdscCase):
         self.finish()
         self.assert_fails(done, "reset")
 
-    def test_a_server_that_takes_no_more_is_a_broken_connection(self):
+    def test_a_server_that_takes_no_more_but_ends_cleanly(self):
+        """What could not be sent is no fault, and is said on demand."""
+
         def serve(sock):
             sock.shutdown(socket.SHUT_RD)
+            sock.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                while sock.recv(1 << 20):
+                    pass
             time.sleep(0.3)
 
-        done = self.udsc(self.server(serve), input=b"x" * 3000000)
-        self.finish()
-        self.assertEqual(done.returncode, 1)
-        self.assertEqual(len(done.stderr.splitlines()), 1)
+        for options, said in (
+            ([], r"^\Z"),
+            (["-v"], r"^udsc: connected to \S+\nudsc: \d+ bytes could not be sent\n"
+             r"udsc: disconnected\n\Z"),
+        ):
+            with self.subTest(options=options):
+                done = self.udsc(*options, self.server(serve), input=b"x" * 3000000)
+                self.finish()
+                self.check(done, 0, b"", said)
 
     def test_a_full_backlog_and_a_wait(self):
         listener = self.client()
@@ -360,6 +374,61 @@ class Failure(UdscCase):
             read_to_end(sock)
 
         self.check(self.udsc(self.server(serve), "x"))
+
+
+class Rejected(Case):
+    """A client that is rejected always sees the same, however busy the machine is."""
+
+    def ends(self, path, count, **run):
+        """How many of so many udsc ended how, four at a time, two more processes computing."""
+        burners = [self.spawn([PYTHON, "-c", "while True: pass"]) for _ in range(2)]
+
+        def one(_):
+            done = self.run_udsc(path, timeout=60, **run)
+            return done.returncode, done.stdout, done.stderr
+
+        ends = collections.Counter(crowd(4, count, one))
+        for burner in burners:
+            burner.kill()
+            burner.wait()
+        return ends
+
+    def test_the_status_of_a_rejected_client(self):
+        large = self.write("large", b"y" * 3000000)
+        for name, values, message in (
+            ("rule", {"deny": ["any"]}, ""),
+            ("message", {"deny": ["any"], "reject_message": "no\\n"}, None),
+            ("limit", {"max_connections": 1, "overflow": "reject"}, ""),
+        ):
+            with self.subTest(name=name):
+                sup = self.serve([self.echo()], name="s", **values)
+                if name == "limit":
+                    self.hello(sup.socket)
+                for run, count in (({"input": "hello\n"}, 300), ({}, 50),
+                                   ({"stdin": open(large, "rb")}, 1)):
+                    ends = self.ends(sup.socket, count, **run)
+                    self.assertEqual(len(ends), 1, ends)
+                    status, out, err = next(iter(ends))
+                    self.assertEqual((status, err), (0, ""))
+                    self.assertTrue(out if message is None else out == message, out)
+                    if "stdin" in run:
+                        run["stdin"].close()
+
+    def test_five_hundred_with_text(self):
+        sup = self.serve([self.echo()], deny=["any"])
+
+        def one(number):
+            done = self.run_udsc(*["-v"][number % 2:], sup.socket, "some", "text", timeout=60)
+            return done.returncode, done.stdout, done.stderr.replace(sup.socket, "S")
+
+        burners = [self.spawn([PYTHON, "-c", "while True: pass"]) for _ in range(2)]
+        ends = collections.Counter(crowd(4, 500, one))
+        for burner in burners:
+            burner.kill()
+        said = "udsc: connected to S\nudsc: disconnected\n"
+        more = said.replace("udsc: dis", "udsc: 11 bytes could not be sent\nudsc: dis")
+        self.assertEqual(sum(ends.values()), 500)
+        self.assertEqual(set(ends) - {(0, "", said), (0, "", more)}, {(0, "", "")}, ends)
 
 
 if __name__ == "__main__":
