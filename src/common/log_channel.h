@@ -11,14 +11,18 @@
 #define UDSD_LOG_CHANNEL_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
-#define LOG_ORDER_CHANNEL '+'  /* with a descriptor: one more channel */
+#define LOG_ORDER_CHANNEL \
+ '+' /* with a descriptor: one more channel; then two bytes: its row */
+#define LOG_ORDER_BYTES 3
 #define LOG_ORDER_FACILITY 'F' /* then a byte: the facility's number */
 
 struct log_channel {
-	int in;     /* writers' end */
-	int out;    /* the log process's end, kept for its successors */
-	bool known; /* the log process has it */
+	int in;       /* writers' end */
+	int out;      /* the log process's end, kept for its successors */
+	bool known;   /* the log process has it */
+	unsigned row; /* of its counter of lines that could not be written */
 };
 
 /* The supervisor's own channel, and the socket for orders. */
@@ -34,6 +38,16 @@ void log_channel_close(struct log_channel *channel);
 /* Passes it to the log process, unless that has it. While too many orders are in its queue this must be
  * tried again: channel->known tells. */
 void log_channel_pass(struct log_channel *channel);
+
+/* The row in an order. */
+static inline unsigned log_channel_row(const char order[LOG_ORDER_BYTES])
+{
+	return (unsigned)(unsigned char)order[1] << 8 | (unsigned char)order[2];
+}
+
+/* How many lines of the channel with this row the log process could not write: it counts there, and
+ * whoever has counted them elsewhere subtracts. Row 0 is the supervisor's own. */
+_Atomic uint64_t *log_channel_unwritten(unsigned row);
 
 /* From now on the log process logs with this facility (LOG_DAEMON, ...). */
 void log_channel_set_facility(int facility);

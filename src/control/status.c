@@ -198,7 +198,8 @@ static void status_write_udsd(FILE *out, int64_t now)
 	log_sec(&line, KEY_UPTIME, now - status_started);
 	log_num(&line, KEY_SERVICES, (int64_t)services_config()->count);
 	log_num(&line, KEY_SOCKETS, (int64_t)services_listening());
-	log_num(&line, KEY_LOG_DROPPED, (int64_t)status_log_dropped);
+	log_num(&line, KEY_LOG_DROPPED,
+		(int64_t)(status_log_dropped + *log_channel_unwritten(0)));
 	status_write_line(out, &line);
 }
 
@@ -215,11 +216,19 @@ static const struct instance *status_next_shown(const char *name,
 	return NULL;
 }
 
+/* What the log process could not write. */
+static void status_count_unwritten(void)
+{
+	for (struct instance *u = services_first(); u != NULL; u = u->next)
+		instance_count_unwritten(u);
+}
+
 void status_write(FILE *out, const char *name, int64_t now)
 {
 	const struct instance *u = NULL;
 	struct log_line line;
 
+	status_count_unwritten();
 	status_write_udsd(out, now);
 	while ((u = status_next_shown(name, u)) != NULL) {
 		status_put_service(&line, LOG_ERR, u, now);
@@ -264,6 +273,7 @@ void status_log(int64_t now)
 	const struct instance *u = NULL;
 	struct log_line line;
 
+	status_count_unwritten();
 	while ((u = status_next_shown(NULL, u)) != NULL) {
 		status_put_service(&line, LOG_NOTICE, u, now);
 		log_end(&line);

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -54,11 +55,19 @@ struct instance *instance_new(struct loaded *loaded, const struct service *servi
 	return i;
 }
 
+void instance_count_unwritten(struct instance *i)
+{
+	if (i->board != NULL && i->log.row != 0)
+		i->board->map->counters.log_dropped +=
+			atomic_exchange(log_channel_unwritten(i->log.row), 0);
+}
+
 void instance_free(struct instance *i)
 {
 	instance_unwatch(i);
 	listener_close(&i->listener);
 	instance_close_stderr(i);
+	instance_count_unwritten(i);
 	log_channel_close(&i->log);
 	board_release(i->board);
 	if (i->loaded == NULL)

@@ -86,6 +86,9 @@ extern struct rlimit instance_nofile;
 /* An instance without a socket, of a service that `loaded` holds; NULL: out of memory. */
 struct instance *instance_new(struct loaded *loaded, const struct service *service);
 
+/* Counts what the log process could not write of its lines for the service. */
+void instance_count_unwritten(struct instance *instance);
+
 /* Closes and frees all. */
 void instance_free(struct instance *instance);
 

@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "common/log_channel.h"
 #include "service/services.h"
+#include "supervisor/log_output.h"
 #include "common/title.h"
 #include "common/unixsock.h"
 
@@ -74,46 +75,40 @@ static void mask_controls(char *text, size_t len)
 			text[i] = '?';
 }
 
-static void write_all(const char *text, size_t len)
+/* One record: the level, the text, a newline. */
+static void emit_record(char *record, size_t len, unsigned channel)
 {
-	while (len > 0) {
-		ssize_t n = write(STDERR_FILENO, text, len);
-
-		if (n < 0 && errno == EAGAIN)
-			(void)poll(&(struct pollfd){STDERR_FILENO, POLLOUT, 0}, 1, -1);
-		else if (n < 0 && errno != EINTR)
-			return;
-		text += n > 0 ? n : 0;
-		len -= n > 0 ? (size_t)n : 0;
-	}
+	if (len < 3)
+		return;
+	mask_controls(record + 1, len - 2);
+	if (use_syslog)
+		syslog(record[0] & LOG_PRIMASK, "%.*s", (int)len - 2, record + 1);
+	else
+		log_output_line(record[0] & LOG_PRIMASK, record + 1, len - 1, channel);
 }
 
 /* Logs the whole records of a text, and has what is left at its beginning: the length of that. */
-static size_t emit(char *text, size_t len)
+static size_t emit(char *text, size_t len, unsigned channel)
 {
-	char *from = text, *to = text, *end;
-	size_t rest = len;
+	char *from = text, *end;
 
-	while ((end = memchr(from, '\n', rest)) != NULL) {
-		int n = (int)(end - from) - 1; /* without its level */
+	while ((end = memchr(from, '\n', len)) != NULL) {
+		size_t n = (size_t)(end - from) + 1;
 
-		if (n > 0)
-			mask_controls(from + 1, (size_t)n);
-		if (n > 0 && use_syslog)
-			syslog(from[0] & LOG_PRIMASK, "%.*s", n, from + 1);
-		if (n > 0 && !use_syslog)
-			to = (char *)memmove(to, from + 1, (size_t)n + 1) + n + 1;
-		from = end + 1;
-		rest = len - (size_t)(from - text);
+		emit_record(from, n, channel);
+		from += n;
+		len -= n;
 	}
-	write_all(text, (size_t)(to - text));
-	memmove(text, from, rest);
-	return rest;
+	log_output_flush(channel);
+	memmove(text, from, len);
+	return len;
 }
 
-static bool add_channel(int fd)
+/* A channel's descriptor and its row are one number. */
+static bool add_channel(int fd, unsigned row)
 {
-	struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+	struct epoll_event event = {.events = EPOLLIN,
+				    .data.u64 = (uint64_t)row << 32 | (unsigned)fd};
 
 	if (epoll_ctl(channels, EPOLL_CTL_ADD, fd, &event) < 0)
 		return false;
@@ -124,7 +119,7 @@ static bool add_channel(int fd)
 /* One thing that the supervisor says to the log process itself: as recvmsg(2). */
 static ssize_t take_order(void)
 {
-	char order[2];
+	char order[LOG_ORDER_BYTES];
 	union {
 		struct cmsghdr head;
 		char space[CMSG_SPACE(sizeof(int))];
@@ -140,7 +135,7 @@ static ssize_t take_order(void)
 
 	if (c != NULL && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
 		memcpy(&fd, CMSG_DATA(c), sizeof(fd));
-		if (!add_channel(fd))
+		if (n < LOG_ORDER_BYTES || !add_channel(fd, log_channel_row(order)))
 			close(fd);
 	} else if (n == 2 && order[0] == LOG_ORDER_FACILITY && use_syslog) {
 		openlog("udsd", 0, order[1] << 3);
@@ -159,7 +154,7 @@ static bool take_orders(void)
 }
 
 /* Logs what a channel has now, which is whole records; what comes meanwhile has its turn later. */
-static void drain_channel(int fd)
+static void drain_channel(int fd, unsigned row)
 {
 	static char text[READ_BYTES];
 	size_t kept = 0;
@@ -174,17 +169,19 @@ static void drain_channel(int fd)
 		if (n <= 0)
 			return;
 		left -= (int)n;
-		kept = emit(text, kept + (size_t)n);
+		kept = emit(text, kept + (size_t)n, row);
 	}
 }
 
 /* False at its end: the last writer has closed it, and nothing is left. */
 static bool take_event(const struct epoll_event *event)
 {
-	if (event->data.fd == ORDERS_FD)
+	int fd = (int)(event->data.u64 & INT32_MAX);
+
+	if (fd == ORDERS_FD)
 		return take_orders();
 	if (event->events & EPOLLIN)
-		drain_channel(event->data.fd);
+		drain_channel(fd, (unsigned)(event->data.u64 >> 32));
 	return (event->events & (EPOLLIN | EPOLLHUP)) != EPOLLHUP;
 }
 
@@ -210,7 +207,7 @@ static void log_all(void)
 {
 	struct epoll_event event[EVENTS];
 
-	if (!add_channel(ORDERS_FD) || !add_channel(OWN_FD))
+	if (!add_channel(ORDERS_FD, 0) || !add_channel(OWN_FD, log_channel_own.row))
 		return; /* the next log process tries again */
 	while (live > 0) {
 		int n = epoll_wait(channels, event, EVENTS, -1);
@@ -220,7 +217,7 @@ static void log_all(void)
 		for (int i = 0; i < n; i++) {
 			if (take_event(&event[i]))
 				continue;
-			close(event[i].data.fd);
+			close((int)(event[i].data.u64 & INT32_MAX));
 			live--;
 		}
 		(void)poll(NULL, 0, LOOK_AWAY_MS);
@@ -243,6 +240,7 @@ static _Noreturn void run_logger(int facility)
 	title_set("log");
 	if (place_channels() < 0)
 		_exit(1);
+	log_output_open();
 	if (use_syslog) {
 		(void)dup2(STDIN_FILENO, STDERR_FILENO); /* not our caller's terminal */
 		openlog("udsd", 0, facility);

@@ -315,6 +315,8 @@ static void execute_new(void)
 	int saved;
 
 	sdnotify_reloading();
+	for (struct instance *i = services_first(); i != NULL; i = i->next)
+		instance_count_unwritten(i);
 	if (pack_all(&parcel) == 0 && name_descriptors(&parcel) == 0 &&
 	    getrlimit(RLIMIT_NOFILE, &raised) == 0) {
 		(void)setrlimit(RLIMIT_NOFILE, &instance_nofile);

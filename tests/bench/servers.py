@@ -183,7 +183,7 @@ class Server:
     def lost_lines(self):
         """How often udsd had to leave out lines of its log."""
         with open(self.log.name, encoding="utf-8") as log:
-            return sum(line.startswith("drop ") for line in log)
+            return sum("udsd: drop " in line for line in log)
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)

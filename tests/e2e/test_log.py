@@ -1,15 +1,19 @@
 #!/usr/bin/env python3
 """The log: to syslog and to standard error, which never blocks udsd."""
+import datetime
+import json
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
 import threading
 import time
 
-from lib import (PATIENCE, Case, complete, config, crowd, main, parse_line, private_dev, proc,
-                 service, wait_for)
+from lib import (PATIENCE, UDSCTL, Case, complete, config, crowd, main, parse_line, private_dev,
+                 proc, service, wait_for)
+from lib.log_reader import HEAD, TIME
 
 DAEMON_INFO = 3 << 3 | 6
 LOCAL3_INFO = 19 << 3 | 6
@@ -235,6 +239,69 @@ class ToSyslog(Case):
         self.assert_quick(started, 5)
 
 
+class Heads(Case):
+    """What lines begin with on standard error: the time, or for the journal their priority."""
+
+    def lines_with(self, stream):
+        """The lines of a short life with $JOURNAL_STREAM, which may name DEVICE and INODE."""
+        log = self.path("log.%d" % len(self.supervisors))
+        open(log, "wb").close()
+        status = os.stat(log)
+        words = {"DEVICE": status.st_dev, "INODE": status.st_ino}
+        environment = {name: value for name, value in os.environ.items()
+                       if name != "JOURNAL_STREAM"}
+        if stream is not None:
+            for word, value in words.items():
+                stream = stream.replace(word, str(value))
+            environment["JOURNAL_STREAM"] = stream
+        sup = self.serve_with(environment)
+        self.talk(self.path("s"), b"x")
+        sup.wait_event("close")
+        self.assertEqual(sup.stop(), 0)
+        return sup.raw_lines()
+
+    def serve_with(self, environment):
+        text = config(service("s", socket=self.path("s"),
+                              handler=[self.script("h", "echo oops >&2; cat\n")]))
+        return self.udsd(text, env=environment, ready="path")
+
+    def test_what_lines_begin_with(self):
+        time_stamp = re.compile(TIME + r" udsd: (start|listen|open|stderr|close|stop) ")
+        priority = re.compile(r"(<5>(start|stop)|<6>(listen|open|close|stderr)) ")
+        for stream, expected in (
+            (None, time_stamp),
+            ("", time_stamp),
+            ("DEVICE:INODE", priority),
+            ("DEVICE:1", time_stamp),
+            ("1:INODE", time_stamp),
+            ("DEVICE:INODE0", time_stamp),
+            ("DEVICE", time_stamp),
+            ("DEVICE:INODE:1", time_stamp),
+            ("nonsense", time_stamp),
+        ):
+            with self.subTest(stream=stream):
+                lines = self.lines_with(stream)
+                self.assertEqual(len(lines), 6, lines)
+                for line in lines:
+                    self.assertRegex(line, expected)
+
+    def test_the_time_is_local_and_does_not_go_back(self):
+        for zone, offset in (("UTC", "+00:00"), ("XYZ-05:30", "+05:30"), ("XYZ3", "-03:00")):
+            with self.subTest(zone=zone):
+                before = datetime.datetime.now(datetime.timezone.utc)
+                sup = self.serve_with({**os.environ, "TZ": zone})
+                self.talk(self.path("s"), b"x")
+                sup.wait_event("close")
+                self.assertEqual(sup.stop(), 0)
+                stamps = [line.split(" ")[0] for line in sup.raw_lines()]
+                self.assertEqual({stamp[-6:] for stamp in stamps}, {offset})
+                times = [datetime.datetime.fromisoformat(stamp) for stamp in stamps]
+                self.assertEqual(times, sorted(times))
+                slack = datetime.timedelta(milliseconds=1)
+                self.assertLess(before - slack, times[0])
+                self.assertLess(times[-1], datetime.datetime.now(datetime.timezone.utc))
+
+
 class ToStderr(Case):
     def serve_to(self, stderr, **values):
         """Serves echo with this stderr; the log is not ours to read."""
@@ -273,11 +340,58 @@ class ToStderr(Case):
         self.assertEqual(sup.stop(), 0)
 
     def test_a_full_device(self):
+        """What could not be written is counted: start, 2 listen, and 2 for each connection."""
+        control = self.path("control.sock")
+        text = config(service("s", socket=self.path("s"), handler=[self.light_echo()]),
+                      control_socket=control)
         with open("/dev/full", "wb") as full:
-            sup = self.serve_to(full)
-        for _ in range(20):
-            self.assertEqual(self.talk(self.path("s"), b"x"), b"hello\r\nx")
+            sup = self.start(["-f", "-c", self.write("udsd.conf", complete(text))], stderr=full)
+        sup.sockets = [self.path("s"), control]
+        self.wait_ready(sup, "path")
+
+        def dropped():
+            done = self.run_program([UDSCTL, "-s", control, "--json", "status"])
+            if done.returncode != 0:        # in the moment of an upgrade
+                return [0, 0]
+            told = json.loads(done.stdout)
+            return [told["udsd"]["log-dropped"], told["services"][0]["log-dropped"]]
+
+        for connections, lines in ((20, 40), (5, 50)):
+            for _ in range(connections):
+                self.assertEqual(self.talk(self.path("s"), b"x"), b"hello\r\nx")
+            wait_for(lambda n=lines: dropped() == [3, n], what="%d lines" % lines)
+        sup.kill(signal.SIGUSR2)
+        wait_for(lambda: dropped()[0] >= 1 and dropped()[1] == 50, what="an upgrade")
         self.assertEqual(sup.stop(), 0)
+
+    def test_a_device_that_has_room_again(self):
+        """The first line says how many are missing; none is glued to one that was cut."""
+        size = 6000
+        log = self.path("small")
+        text = config(service("s", socket=self.path("s"), handler=[self.light_echo()]))
+        file = open(log, "ab")
+        self.addCleanup(file.close)
+        sup = self.start(["-f", "-c", self.write("udsd.conf", complete(text))], stderr=file)
+        sup.sockets = [self.path("s")]
+        self.wait_ready(sup, "path")
+        resource.prlimit(sup.log_pid(), resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+        for _ in range(40):
+            self.assertEqual(self.talk(self.path("s"), b"x"), b"hello\r\nx")
+        wait_for(lambda: os.path.getsize(log) == size, what="a full file")
+        time.sleep(0.3)
+        resource.prlimit(sup.log_pid(), resource.RLIMIT_FSIZE,
+                         (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        self.assertEqual(self.talk(self.path("s"), b"x"), b"hello\r\nx")
+        self.assertEqual(sup.stop(), 0)
+        with open(log, encoding="ascii") as file:
+            lines = [HEAD.sub("", line) for line in file.read().splitlines()]
+        verbs = [parse_line(line)[0] for line in lines]
+        missing = parse_line(lines[verbs.index("drop")])[1]
+        self.assertEqual(missing["error"], "File too large")
+        whole = verbs.count("open") + verbs.count("close")
+        cut = sum(verb is None for verb in verbs)
+        self.assertLessEqual(cut, 1)
+        self.assertEqual(whole + int(missing["lines"]), 2 * 41)
 
     def test_lines_are_not_lost_nor_out_of_order(self):
         sup = self.serve([self.light_echo()])

@@ -6,6 +6,8 @@ VALUE = r'(?:"(?:[^"\\]|\\.)*"|[^\s"]*)'
 PAIR = re.compile("(%s)=(%s)" % (NAME, VALUE))
 LINE = re.compile("([a-z]+)((?: %s=%s)*)$" % (NAME, VALUE))
 PREFIX = re.compile(r"^(?:<\w+>)?\s*(?:[^\"]*?\budsd\S*: )?")
+TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d"
+HEAD = re.compile("^" + TIME + " udsd: ")  # of a line on standard error
 SANITIZER = re.compile(r"ERROR: \w+Sanitizer|runtime error:|WARNING: \w+Sanitizer")
 
 

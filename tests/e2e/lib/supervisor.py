@@ -4,7 +4,7 @@ import re
 import signal
 
 from lib import proc
-from lib.log_reader import parse_line
+from lib.log_reader import HEAD, parse_line
 from lib.waiting import wait_for
 
 REFUSED = 78  # the status for a config that is not accepted
@@ -21,10 +21,14 @@ class Udsd:
         self.sockets = []  # paths that must be gone after a clean stop
         self.socket = None  # the first of them
 
-    def lines(self):
-        """Its log lines so far."""
+    def raw_lines(self):
+        """What its standard error has got so far, as it is."""
         with open(self.log, encoding="utf-8", errors="surrogateescape") as file:
             return file.read().split("\n")[:-1]
+
+    def lines(self):
+        """Its log lines so far, without what they begin with."""
+        return [HEAD.sub("", line, 1) for line in self.raw_lines()]
 
     def events(self, verb, **match):
         """The parsed lines of a verb whose pairs have these values (_ for -)."""
