@@ -14,23 +14,23 @@ from places import at, missing
 SOME = 100      # each hundredth
 # Cases that did harm once: phase, place, and what else the name of a case has.
 FOUND = re.compile("|".join("%s: .*%s.*%s" % row for row in (
-    ("start", at("inherited_limit"), "getrlimit"),
+    ("start", at("startup_limit"), "getrlimit"),
     ("start", at("open_standard"), "(close|open)"),
     ("start", at("loader_start"), "fork"),
-    ("start", at("wait_for@main", "copy_vector", "@parse"), ""),
+    ("start", at("wait_for@udsd", "copy_vector", "@parse"), ""),
     ("daemon", "", "(read|write): EIO"),
-    ("connection", at("drain@logger"), "read: EIO"),
-    ("connection", at("children_reap"), "EINTR"),
+    ("connection", at("drain_channel@logger"), "read: EIO"),
+    ("connection", at("reap@children"), "EINTR"),
     ("connection", at("wait_for_child@reaper"), "ECHILD"),
     ("wait", at("setup_descriptors"), "EMFILE"),
-    ("reload", at("unit_order"), "EAGAIN"),
-    ("reload", at("read_order", "unit_answer"), "ENOMEM"),
+    ("reload", at("send_order"), "EAGAIN"),
+    ("reload", at("read_order", "channel_ready"), "ENOMEM"),
     ("stop", at("accept_refuse_next"), "EMFILE"),
     ("stop", at("wait_for_next"), "EINTR"),
     ("upgrade", at("write_names"), ""),
-    ("death", at("add@orphan"), ""),
+    ("death", at("add@orphans"), ""),
 )))
-FOUND_LATER = re.compile("upgrade: .*%s.*ENOMEM the second time" % at("watch@logger")) # not at a first call
+FOUND_LATER = re.compile("upgrade: .*%s.*ENOMEM the second time" % at("add_channel@logger")) # not at a first call
 
 
 def is_chosen(number, runner, trial):
