@@ -9,7 +9,7 @@ from lib import SRC, Case, main, needs
 
 # What a build makes in the source tree; the rest is the source, with what autoreconf has made.
 MADE = ("*.o", "*.a", "*.log", "*.trs", "*.gc??", ".git", ".deps", ".dirstamp", "Makefile", "config.status",
-        "build.h", "stamp-h1", "directories.h", "autom4te.cache")
+        "build.h", "stamp-h1", "directories.*", "autom4te.cache")
 MADE_AT_TOP = {"run", "deb", "fuzz"}
 
 
