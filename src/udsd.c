@@ -199,10 +199,21 @@ static int leave_standard(void)
 	return chdir("/");
 }
 
-static void print_faults(const char *warnings, const char *errors)
+static const char *plural(size_t count)
 {
-	fprintf(stderr, "%s%s", warnings != NULL ? warnings : "",
-		errors != NULL ? errors : "");
+	return count == 1 ? "" : "s";
+}
+
+/* All that is wrong, then a verdict if there is an error. */
+static void print_findings(const struct findings *found)
+{
+	if (found == NULL)
+		return;
+	if (found->text != NULL)
+		fputs(found->text, stderr);
+	if (found->errors > 0)
+		fprintf(stderr, "udsd: %zu error%s\n", found->errors,
+			plural(found->errors));
 }
 
 static pid_t wait_for(pid_t pid, int *status)
@@ -233,10 +244,8 @@ static int load(const struct load_source *source, struct loaded **loaded)
 		return no_start("load the config");
 	}
 	*loaded = loader_take(&loader, status);
-	if (*loaded != NULL)
-		print_faults(loaded_warnings(*loaded), NULL);
-	else
-		print_faults(loader_warnings(&loader), loader_errors(&loader));
+	print_findings(*loaded != NULL ? loaded_findings(*loaded)
+				       : loader_findings(&loader));
 	if (*loader.error != '\0')
 		fprintf(stderr, "udsd: %s\n", loader.error);
 	status = *loaded != NULL ? 0 : load_status(&loader, status);
@@ -270,6 +279,14 @@ static void print_service(const struct service *s)
 	       s->wait ? ", wait" : "", s->enabled ? "" : ", disabled");
 }
 
+static void print_verdict(size_t services, size_t warnings)
+{
+	fprintf(stderr, "udsd: config ok, %zu service%s", services, plural(services));
+	if (warnings > 0)
+		fprintf(stderr, ", %zu warning%s", warnings, plural(warnings));
+	fputc('\n', stderr);
+}
+
 static int test(const struct load_source *source)
 {
 	struct loaded *loaded;
@@ -279,8 +296,12 @@ static int test(const struct load_source *source)
 		return status;
 	for (size_t i = 0; i < loaded->config->count; i++)
 		print_service(&loaded->config->services[i]);
+	if (program_flush() == 0)
+		print_verdict(loaded->config->count, loaded_findings(loaded)->warnings);
+	else
+		status = EX_OSERR;
 	loaded_release(loaded);
-	return program_flush() == 0 ? 0 : EX_OSERR;
+	return status;
 }
 
 /* The parent of a daemon: returns what the daemon says of its start. */

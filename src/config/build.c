@@ -225,6 +225,7 @@ const struct config *config_load(struct arena *arena, const struct load_source *
 	if (faults->errors == 0)
 		c = build(arena, text, source, faults);
 	free(text);
+	faults_finish(faults);
 	return c;
 }
 
@@ -232,8 +233,12 @@ const struct config *config_parse(struct arena *arena, char *text, struct faults
 {
 	const struct load_source none = {.log_level = -1};
 
+	const struct config *c;
+
 	*faults = (struct faults){.arena = arena};
-	return build(arena, text, &none, faults);
+	c = build(arena, text, &none, faults);
+	faults_finish(faults);
+	return c;
 }
 
 size_t config_sockets(const struct config *c)

@@ -1,5 +1,9 @@
 /*
- * diagnostics.c: gathers lines. Out of memory the text is short, but the count is right.
+ * diagnostics.c: gathers faults, sorted, each once. Out of memory the text is short, but there is an
+ * error if there was one.
+ *
+ * Texts of a config may hold anything, and are shown so that nothing steers a terminal or hides: control
+ * bytes, and characters that look like a space or like nothing, are escaped.
  */
 #include "config/diagnostics.h"
 
@@ -12,92 +16,152 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FAULTS_MAX 1000 /* more are of no use, and a line is looked for among all */
+#define FAULTS_MAX 1000 /* more are of no use, and each is looked for among all */
 
-/* Whether `text` has this whole line. */
-static bool has_line(const char *text, const char *line)
+struct fault {
+	struct fault *next;
+	struct place at;
+	bool warning;
+	char text[]; /* escaped */
+};
+
+/* Bytes of a character at `s` that cannot be seen for what it is, or 0. */
+static size_t invisible(const unsigned char *s)
 {
-	const char *at = text;
+	if (*s == 0xc2)
+		return s[1] == 0xa0 || s[1] == 0xad ? 2 : 0;
+	if (s[0] == 0xe2 && s[1] == 0x80)
+		return (s[2] & 0xf0) == 0x80 || s[2] >= 0xa8 ? 3 : 0;
+	if (s[0] == 0xe2 && s[1] == 0x81)
+		return s[2] >= 0x9f && s[2] < 0xb0 ? 3 : 0;
+	return memcmp(s, "\xe3\x80\x80", 3) == 0 || memcmp(s, "\xef\xbb\xbf", 3) == 0 ? 3
+										      : 0;
+}
 
-	while (at != NULL && (at = strstr(at, line)) != NULL) {
-		if (at == text || at[-1] == '\n')
-			return true;
-		at++;
+/* Escapes `from`, which ends with two more zero bytes, into `to`, four times as large. */
+static void escape(char *to, const char *from)
+{
+	while (*from != '\0') {
+		size_t odd = invisible((const unsigned char *)from), len = 1;
+
+		for (size_t i = 0; i < odd; i++)
+			to += sprintf(to, "\\x%02x", (unsigned char)*from++);
+		if (odd > 0)
+			continue;
+		while (from[len] != '\0' &&
+		       invisible((const unsigned char *)from + len) == 0)
+			len++;
+		to += log_escape(to, 4 * len, from, len, 0);
+		from += len;
 	}
-	return false;
+	*to = '\0';
 }
 
-/* `FILE:LINE: text` and a newline, to be freed; NULL: out of memory. */
-static char *fault_compose(struct place at, const char *format, va_list args)
+static struct fault *fault_new(struct place at, bool warning, const char *format,
+			       va_list args)
 {
-	char line[32] = "", *what = NULL, *clean, *full = NULL;
+	struct fault *fault = NULL;
+	char *text = NULL;
+	int len = vasprintf(&text, format, args);
+	char *padded = len >= 0 ? calloc(1, (size_t)len + 3) : NULL;
 
-	if (at.line > 0 && at.file != NULL)
-		snprintf(line, sizeof(line), ":%u", at.line);
-	if (vasprintf(&what, format, args) < 0)
-		return NULL;
-	clean = calloc(4, strlen(what) + 1);
-	/* texts of a config may hold anything: nothing of it steers a terminal */
-	if (clean != NULL)
-		log_escape(clean, 4 * strlen(what), what, strlen(what), 0);
-	if (clean != NULL && asprintf(&full, "%s%s%s%s\n", at.file != NULL ? at.file : "",
-				      line, at.file != NULL ? ": " : "", clean) < 0)
-		full = NULL;
-	free(clean);
-	free(what);
-	return full;
+	if (padded != NULL)
+		fault = malloc(sizeof(*fault) + 4 * (size_t)len + 1);
+	if (fault != NULL) {
+		fault->at = at;
+		fault->warning = warning;
+		escape(fault->text, memcpy(padded, text, (size_t)len));
+	}
+	free(padded);
+	if (len >= 0)
+		free(text);
+	return fault;
 }
 
-static void fault_append(char **text, const char *line)
+/* As by strcmp(3): by file, then by line; what has none is first. */
+static int compare(struct place a, struct place b)
 {
-	char *more;
+	int files = strcmp(a.file != NULL ? a.file : "", b.file != NULL ? b.file : "");
 
-	if (has_line(*text, line) ||
-	    asprintf(&more, "%s%s", *text != NULL ? *text : "", line) < 0)
-		return;
-	free(*text);
-	*text = more;
+	return files != 0 ? files : (a.line > b.line) - (a.line < b.line);
 }
 
-static void fault_line(char **text, struct place at, const char *format, va_list args)
+/* Puts it behind those of the same place. If one of them is the same, that takes its place: false. */
+static bool fault_insert(struct faults *faults, struct fault **fault)
 {
-	char *line = fault_compose(at, format, args);
+	struct fault **at = &faults->first;
 
-	if (line != NULL)
-		fault_append(text, line);
-	free(line);
+	for (; *at != NULL && compare((*at)->at, (*fault)->at) <= 0; at = &(*at)->next)
+		if (compare((*at)->at, (*fault)->at) == 0 &&
+		    strcmp((*at)->text, (*fault)->text) == 0) {
+			free(*fault);
+			*fault = *at;
+			return false;
+		}
+	(*fault)->next = *at;
+	*at = *fault;
+	return true;
+}
+
+/* Counts it, too. What was noted, or NULL. */
+static const struct fault *fault_put(struct faults *faults, size_t *count,
+				     struct place at, const char *format, va_list args)
+{
+	struct fault *fault = NULL;
+
+	if (*count < FAULTS_MAX)
+		fault = fault_new(at, count == &faults->warnings, format, args);
+	if (fault != NULL && !fault_insert(faults, &fault))
+		return fault;
+	++*count;
+	return fault;
 }
 
 void fault_add(struct faults *faults, struct place at, const char *format, ...)
 {
 	va_list args;
 
-	if (++faults->errors + faults->problems > FAULTS_MAX)
-		return;
 	va_start(args, format);
-	fault_line(&faults->text, at, format, args);
+	(void)fault_put(faults, &faults->errors, at, format, args);
 	va_end(args);
+}
+
+/* `FILE:LINE: text` */
+static const char *fault_line(struct arena *arena, const struct fault *fault)
+{
+	const char *line = NULL;
+	char *text;
+
+	if (fault == NULL)
+		return NULL;
+	if (fault->at.file == NULL)
+		return arena_text(arena, fault->text);
+	if (asprintf(&text, "%s:%u: %s", fault->at.file, fault->at.line, fault->text) >=
+	    0) {
+		line = arena_text(arena, text);
+		free(text);
+	}
+	return line;
 }
 
 void fault_problem(struct faults *faults, struct problem *first, enum problem_kind kind,
 		   const char *step, struct place at, const char *format, ...)
 {
+	size_t before = faults->problems;
+	const struct fault *fault;
 	va_list args;
-	char *line;
 
 	va_start(args, format);
-	line = fault_compose(at, format, args);
+	fault = fault_put(faults, &faults->problems, at, format, args);
 	va_end(args);
-	faults->lasting += kind == PROBLEM_FAILED;
-	if (++faults->problems + faults->errors <= FAULTS_MAX && line != NULL)
-		fault_append(&faults->text, line);
-	if (first->kind == PROBLEM_NONE && faults->arena != NULL && line != NULL) {
-		first->step = arena_text(faults->arena, step);
-		first->text = arena_copy(faults->arena, line, strlen(line) - 1);
-	}
-	if (first->kind == PROBLEM_NONE)
-		first->kind = kind;
-	free(line);
+	faults->lasting += faults->problems > before && kind == PROBLEM_FAILED;
+	if (first->kind != PROBLEM_NONE)
+		return;
+	first->kind = kind;
+	if (faults->arena == NULL)
+		return;
+	first->step = arena_text(faults->arena, step);
+	first->text = fault_line(faults->arena, fault);
 }
 
 void fault_warn(struct faults *faults, struct place at, const char *format, ...)
@@ -105,13 +169,39 @@ void fault_warn(struct faults *faults, struct place at, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	fault_line(&faults->warnings, at, format, args);
+	(void)fault_put(faults, &faults->warnings, at, format, args);
 	va_end(args);
+}
+
+void faults_finish(struct faults *faults)
+{
+	size_t len;
+	FILE *f = faults->first != NULL ? open_memstream(&faults->text, &len) : NULL;
+
+	if (f == NULL)
+		return;
+	for (const struct fault *fault = faults->first; fault != NULL;
+	     fault = fault->next) {
+		fputs(fault->at.file != NULL ? fault->at.file : "udsd", f);
+		if (fault->at.line > 0 && fault->at.file != NULL)
+			fprintf(f, ":%u", fault->at.line);
+		fprintf(f, ": %s: %s\n", fault->warning ? "warning" : "error",
+			fault->text);
+	}
+	if (fclose(f) == 0)
+		return;
+	free(faults->text);
+	faults->text = NULL;
 }
 
 void faults_free(struct faults *faults)
 {
+	while (faults->first != NULL) {
+		struct fault *fault = faults->first;
+
+		faults->first = fault->next;
+		free(fault);
+	}
 	free(faults->text);
-	free(faults->warnings);
 	*faults = (struct faults){0};
 }

@@ -33,25 +33,32 @@ struct problem {
 	const char *text; /* `FILE:LINE: text` */
 };
 
+struct fault;
+
 struct faults {
 	struct arena *arena; /* of texts of problems; NULL: they are not kept */
-	size_t errors;       /* lines that refuse the config */
-	size_t problems;     /* lines that refuse some of it */
+	size_t errors;       /* which refuse the config */
+	size_t problems;     /* which refuse some of it */
 	size_t lasting;      /* of these, those that are PROBLEM_FAILED */
-	char *text;     /* errors and problems, lines `FILE:LINE: text`; NULL: none */
-	char *warnings; /* likewise; they refuse nothing */
+	size_t warnings;     /* which refuse nothing */
+	char *text;          /* made by faults_finish(); NULL: there are none */
+	struct fault *first;
 };
 
-/* Adds a line, without a prefix if it has no file. A line that is there already is not repeated. */
+/* Adds a fault, unless the same is there already. The place's file must live until faults_finish(). */
 void fault_add(struct faults *faults, struct place at, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-/* Adds a line about the state of something that is not the config's text. The first of a service is kept as
+/* Adds a fault about the state of something that is not the config's text. The first of a service is kept as
  * its problem. `step` is an option's name. */
 void fault_problem(struct faults *faults, struct problem *first, enum problem_kind kind,
 		   const char *step, struct place at, const char *format, ...)
 	__attribute__((format(printf, 6, 7)));
 void fault_warn(struct faults *faults, struct place at, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* Makes the text: lines `FILE:LINE: error: TEXT` (a problem too) or `...: warning: TEXT`, sorted by file
+ * and line; `udsd: error: TEXT` where there is no file. Done once. */
+void faults_finish(struct faults *faults);
 
 void faults_free(struct faults *faults);
 

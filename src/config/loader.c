@@ -18,8 +18,7 @@
 /* What stands first in the arena. */
 struct result {
 	const struct config *config; /* NULL: refused */
-	const char *errors;
-	const char *warnings;
+	struct findings findings;
 };
 
 static const struct result *result_in(const struct arena *arena)
@@ -42,8 +41,9 @@ static _Noreturn void loader_run(struct loader *l, const struct load_source *sou
 	result->config = config_load(arena, source, &faults);
 	if (faults.problems > 0)
 		result->config = NULL;
-	result->errors = arena_text(arena, faults.text);
-	result->warnings = arena_text(arena, faults.warnings);
+	result->findings =
+		(struct findings){arena_text(arena, faults.text),
+				  faults.errors + faults.problems, faults.warnings};
 	_exit(arena_write(arena, STDERR_FILENO + 1) < 0 ? 1 : 0);
 }
 
@@ -94,24 +94,20 @@ struct loaded *loader_take(struct loader *l, int status)
 		if (loaded != NULL)
 			l->arena = (struct arena){0};
 	}
-	if (loaded == NULL && *l->error == '\0' && loader_errors(l) == NULL)
+	if (loaded == NULL && *l->error == '\0' &&
+	    (loader_findings(l) == NULL || loader_findings(l)->errors == 0))
 		snprintf(l->error, sizeof(l->error), "%s", strerror(ENOMEM));
 	return loaded;
 }
 
-const char *loader_errors(const struct loader *l)
+const struct findings *loader_findings(const struct loader *l)
 {
-	return l->arena.base != NULL ? result_in(&l->arena)->errors : NULL;
+	return l->arena.base != NULL ? &result_in(&l->arena)->findings : NULL;
 }
 
-const char *loader_warnings(const struct loader *l)
+const struct findings *loaded_findings(const struct loaded *loaded)
 {
-	return l->arena.base != NULL ? result_in(&l->arena)->warnings : NULL;
-}
-
-const char *loaded_warnings(const struct loaded *loaded)
-{
-	return result_in(&loaded->arena)->warnings;
+	return &result_in(&loaded->arena)->findings;
 }
 
 void loader_close(struct loader *l)

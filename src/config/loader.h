@@ -20,6 +20,13 @@ struct loaded {
 	struct arena arena;
 };
 
+/* What is wrong with a config: see faults_finish(). */
+struct findings {
+	const char *text; /* NULL: nothing */
+	size_t errors;
+	size_t warnings;
+};
+
 struct loader {
 	pid_t pid; /* 0: none runs */
 	struct arena arena;
@@ -32,14 +39,13 @@ struct loader {
 int loader_start(struct loader *loader, const struct load_source *source);
 
 /* Its process has ended with this wait status: the config with one user, or NULL; then
- * loader_errors() or loader->error tell why. */
+ * loader_findings() or loader->error tell why. */
 struct loaded *loader_take(struct loader *loader, int status);
 
-/* Lines `FILE:LINE: text`, or NULL; valid from loader_take() until loader_close(), or, of what was
- * taken, as long as that. */
-const char *loader_errors(const struct loader *loader);
-const char *loader_warnings(const struct loader *loader);
-const char *loaded_warnings(const struct loaded *loaded);
+/* Valid from loader_take() until loader_close(), or, of what was taken, as long as that. NULL: there is
+ * nothing to be had from the process. */
+const struct findings *loader_findings(const struct loader *loader);
+const struct findings *loaded_findings(const struct loaded *loaded);
 
 /* Ends it, whatever it is at: its process is killed, and to be waited for by the caller. */
 void loader_close(struct loader *loader);

@@ -114,15 +114,18 @@ bool reload_is(pid_t pid)
 }
 
 /* A line of the log for each line of the text. */
-static void log_and_report(int level, const char *key, const char *text)
+static void log_and_report(const struct findings *found)
 {
+	const char *text = found != NULL ? found->text : NULL;
+
 	report(text);
 	while (text != NULL && *text != '\0') {
 		size_t len = strcspn(text, "\n");
+		bool warning = memmem(text, len, ": warning: ", 11) != NULL;
 		struct log_line line;
 
-		log_begin(&line, level, "reload");
-		log_bytes(&line, key, text, len);
+		log_begin(&line, warning ? LOG_WARNING : LOG_ERR, "reload");
+		log_bytes(&line, warning ? "warning" : "error", text, len);
 		log_end(&line);
 		text += len + (text[len] == '\n');
 	}
@@ -132,7 +135,6 @@ static void apply_loaded(struct loaded *loaded, int64_t now)
 {
 	char error[1024];
 
-	log_and_report(LOG_WARNING, "warning", loaded_warnings(loaded));
 	if (apply_config(loaded, &reload_tally, error, sizeof(error), now) < 0) {
 		refuse_reload(error, ANSWER_REFUSED);
 		return;
@@ -148,8 +150,8 @@ bool reload_exited(pid_t pid, int status, int64_t now)
 	if (pid != reload_loader.pid)
 		return false;
 	loaded = loader_take(&reload_loader, status);
-	if (loaded == NULL)
-		log_and_report(LOG_ERR, "error", loader_errors(&reload_loader));
+	log_and_report(loaded != NULL ? loaded_findings(loaded)
+				      : loader_findings(&reload_loader));
 	if (loaded == NULL)
 		refuse_reload(*reload_loader.error != '\0' ? reload_loader.error : NULL,
 			      ANSWER_REFUSED);

@@ -312,7 +312,7 @@ class CommandLine(Case):
 
     def test_a_relative_config_path(self):
         done = self.run_udsd("-t", "-c", "udsd.conf", cwd=self.dir)
-        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual((done.returncode, done.stderr), (0, "udsd: config ok, 1 service\n"))
 
     def test_serves_with_standard_descriptors_closed(self):
         for closed in ((0,), (0, 1), (1,)):

@@ -237,7 +237,8 @@ class Faults(ConfigCase):
                        "backlog = 3", 'type = "seqpacket"', "enabled = false"):
             with self.subTest(option=option):
                 done = self.check(complete(self.section("wait = true\n" + option)))
-                self.assertEqual((done.returncode, done.stderr), (0, ""))
+                self.assertEqual((done.returncode, done.stderr),
+                                 (0, "udsd: config ok, 1 service\n"))
                 self.assertIn(", wait", done.stdout)
 
     def test_wait_is_not_for_an_abstract_socket(self):

@@ -164,14 +164,14 @@ class WithConfig(Ordinary):
             self.assertRegex(done.stderr, name + ": none, because XDG_RUNTIME_DIR is not set")
         self.own(".config/udsd.conf", self.config() + 'pid-file = ""\ncontrol-socket = ""\n')
         done = self.as_ordinary(UDSD, "-t", XDG_RUNTIME_DIR=None)
-        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual((done.returncode, done.stderr), (0, "udsd: config ok, 1 service\n"))
 
     def test_without_a_home(self):
         done = self.as_ordinary(UDSD, "-t", HOME=None)
         self.assertEqual(done.returncode, USAGE)
         self.assertIn("no config: -c names it, or HOME is to be set", done.stderr)
         done = self.as_ordinary(UDSD, "-t", os.path.join(self.home, "x.sock"), "cat", HOME=None)
-        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual((done.returncode, done.stderr), (0, "udsd: config ok, 1 service\n"))
 
     def test_no_config(self):
         done = self.as_ordinary(UDSD, "-t")

@@ -71,7 +71,8 @@ static void scan(const uint8_t *data, size_t size)
 		abort();
 	if (text[size] != '\0' || lines_of(text, size) != lines)
 		abort();
-	if ((faults.errors > 0) != (faults.text != NULL) || faults.warnings != NULL)
+	faults_finish(&faults);
+	if ((faults.errors + faults.warnings > 0) != (faults.text != NULL))
 		abort();
 	for (struct section *s = top; s != NULL; s = s->next)
 		for (struct statement *o = s->statements; o != NULL; o = o->next)
@@ -105,7 +106,8 @@ static void parse(const uint8_t *data, size_t size)
 	c = config_parse(fresh_arena(), text, &faults);
 	free(text);
 	if ((c == NULL) != (faults.errors > 0) ||
-	    (faults.errors + faults.problems > 0) != (faults.text != NULL))
+	    (faults.errors + faults.problems + faults.warnings > 0) !=
+		    (faults.text != NULL))
 		abort();
 	faults_free(&faults);
 }

@@ -73,8 +73,8 @@ static void test_faults(void **state)
 		{"\nservice a {\n type = x\n nice = 99\n oops = 1\n socket = /tmp/a\n type = x\n"
 		 " " HANDLER "\n}\nservice b {\n umask = y\n socket = /tmp/b\n " HANDLER
 		 "\n}\n",
-		 "5 unknown option oops\n7 type is there already, on line 3\n3 type: \"x\"\n"
-		 "4 nice: \"99\"\n11 umask: \"y\""},
+		 "3 type: \"x\"\n4 nice: \"99\"\n5 unknown option oops\n"
+		 "7 type is there already, on line 3\n11 umask: \"y\""},
 		{"\nservice a {\n socket = /tmp/a\n " HANDLER
 		 "\n}\nservice a {\n socket = /tmp/b\n"
 		 " " HANDLER "\n}",
@@ -279,7 +279,7 @@ static void test_defaults(void **state)
 		assert_string_equal(c->services[1].environment[1], "C=d");
 		faults_free(&faults);
 	}
-	expect("defaults {\n nice = 99\n umask = x\n}", "3 umask: \"x\"\n2 nice: \"99\"");
+	expect("defaults {\n nice = 99\n umask = x\n}", "2 nice: \"99\"\n3 umask: \"x\"");
 	expect("\ndefaults { nice = 1 }\ndefaults { nice = 2 }", "3 defaults");
 	expect("defaults {\n socket = /tmp/a\n}", "2 unknown option socket in defaults");
 }

@@ -122,7 +122,8 @@ static void test_options(void **state)
 	assert_int_equal(c->services[0].access.allow.count, 1);
 	faults_free(&faults);
 	assert_null(configure(unknown, argv, &faults));
-	assert_string_equal(faults.text, "unknown option environment-x in service\n");
+	assert_string_equal(faults.text,
+			    "udsd: error: unknown option environment-x in service\n");
 	faults_free(&faults);
 	assert_null(configure(empty, argv, &faults));
 	assert_non_null(strstr(faults.text, "must have a rule"));

@@ -14,11 +14,32 @@ static void test_lines(void **state)
 		unsigned line;
 		const char *text, *expected;
 	} rows[] = {
-		{"f", 3, "wrong", "f:3: wrong\n"},
-		{"f", 0, "wrong", "f: wrong\n"},
-		{NULL, 3, "wrong", "wrong\n"},
-		{NULL, 0, "100%", "100%\n"},
-		{"/a b", 4294967295, "wrong", "/a b:4294967295: wrong\n"},
+		{"f", 3, "wrong", "f:3: error: wrong\n"},
+		{"f", 0, "wrong", "f: error: wrong\n"},
+		{NULL, 3, "wrong", "udsd: error: wrong\n"},
+		{NULL, 0, "100%", "udsd: error: 100%\n"},
+		{"/a b", 4294967295, "wrong", "/a b:4294967295: error: wrong\n"},
+		{"f", 1, "", "f:1: error: \n"},
+		{"f", 1, "a\x1b[1m\n", "f:1: error: a\\x1b[1m\\x0a\n"},
+		{"f", 1,
+		 "gr\xc3\xb6\xc3\x9f"
+		 "e \xe2\x82\xac",
+		 "f:1: error: gr\xc3\xb6\xc3\x9f"
+		 "e \xe2\x82\xac\n"},
+		{"f", 1,
+		 "a\xc2\xa0"
+		 "b",
+		 "f:1: error: a\\xc2\\xa0b\n"},
+		{"f", 1,
+		 "\xef\xbb\xbf"
+		 "b",
+		 "f:1: error: \\xef\\xbb\\xbf"
+		 "b\n"},
+		{"f", 1, "a\xe2\x80\x8b", "f:1: error: a\\xe2\\x80\\x8b\n"},
+		{"f", 1, "a\xe2\x80\xae\xe2\x80\x9c",
+		 "f:1: error: a\\xe2\\x80\\xae\xe2\x80\x9c\n"},
+		{"f", 1, "a\xe2", "f:1: error: a\\xe2\n"},
+		{"f", 1, "a\xc2", "f:1: error: a\\xc2\n"},
 	};
 
 	(void)state;
@@ -27,31 +48,33 @@ static void test_lines(void **state)
 
 		fault_add(&f, (struct place){rows[i].file, rows[i].line}, "%s",
 			  rows[i].text);
+		faults_finish(&f);
 		check(same(f.text, rows[i].expected), "%s", shown(f.text));
 		assert_int_equal(f.errors, 1);
-		assert_null(f.warnings);
-		fault_warn(&f, (struct place){rows[i].file, rows[i].line}, "%s",
-			   rows[i].text);
-		check(same(f.warnings, rows[i].expected), "%s", shown(f.warnings));
-		assert_int_equal(f.errors, 1);
+		assert_int_equal(f.warnings, 0);
 		faults_free(&f);
 	}
 }
 
-static void test_repeated(void **state)
+/* Sorted by file and line, in the order in which they came where that is the same, each once. */
+static void test_sorted(void **state)
 {
 	struct faults f = {0};
 
 	(void)state;
-	fault_add(&f, (struct place){"f", 1}, "ab");
-	fault_add(&f, (struct place){"f", 1}, "b");
-	fault_add(&f, (struct place){NULL, 0}, "f:1: a");
-	fault_add(&f, (struct place){"f", 1}, "ab");
-	fault_add(&f, (struct place){NULL, 0}, "b"); /* ends a line that is there */
-	fault_add(&f, (struct place){"f", 11}, "ab");
-	fault_add(&f, (struct place){"f", 1}, "%c", 'b');
-	assert_string_equal(f.text, "f:1: ab\nf:1: b\nf:1: a\nb\nf:11: ab\n");
-	assert_int_equal(f.errors, 7);
+	fault_add(&f, (struct place){"g", 1}, "ab");
+	fault_warn(&f, (struct place){"f", 11}, "w");
+	fault_add(&f, (struct place){"f", 2}, "b");
+	fault_add(&f, PLACE_NONE, "a");
+	fault_add(&f, (struct place){"f", 2}, "a");
+	fault_add(&f, (struct place){"f", 2}, "%c", 'b');
+	fault_warn(&f, (struct place){"f", 11}, "w");
+	fault_add(&f, (struct place){"f", 0}, "c");
+	faults_finish(&f);
+	assert_string_equal(f.text, "udsd: error: a\nf: error: c\nf:2: error: b\n"
+				    "f:2: error: a\nf:11: warning: w\ng:1: error: ab\n");
+	assert_int_equal(f.errors, 5);
+	assert_int_equal(f.warnings, 1);
 	faults_free(&f);
 }
 
@@ -71,7 +94,8 @@ static void test_problem(void **state)
 	assert_int_equal(f.errors, 0);
 	assert_int_equal(f.problems, 2);
 	assert_int_equal(f.lasting, 1);
-	assert_string_equal(f.text, "f:2: no\\x0auser\nf:3: no answer\n");
+	faults_finish(&f);
+	assert_string_equal(f.text, "f:2: error: no\\x0auser\nf:3: error: no answer\n");
 	assert_int_equal(first.kind, PROBLEM_FAILED);
 	assert_string_equal(first.step, "user");
 	assert_string_equal(first.text, "f:2: no\\x0auser");
@@ -85,19 +109,22 @@ static void test_freed(void **state)
 
 	(void)state;
 	faults_free(&f);
+	faults_finish(&f);
+	assert_null(f.text);
 	fault_add(&f, (struct place){"f", 1}, "a");
 	fault_warn(&f, (struct place){"f", 1}, "b");
+	faults_finish(&f);
 	faults_free(&f);
 	assert_int_equal(f.errors, 0);
+	assert_int_equal(f.warnings, 0);
 	assert_null(f.text);
-	assert_null(f.warnings);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lines),
-		cmocka_unit_test(test_repeated),
+		cmocka_unit_test(test_sorted),
 		cmocka_unit_test(test_problem),
 		cmocka_unit_test(test_freed),
 	};

@@ -111,7 +111,9 @@ static struct loaded *load_good(size_t changed)
 
 	check(loaded != NULL, "%s: %s%s",
 	      changed < COUNT(options) ? options[changed].name : "all",
-	      shown(loader_errors(&loader)), loader.error);
+	      shown(loader_findings(&loader) != NULL ? loader_findings(&loader)->text
+						     : NULL),
+	      loader.error);
 	loader_close(&loader);
 	return loaded;
 }
@@ -218,12 +220,13 @@ static void test_faults_come_over(void **state)
 	(void)state;
 	assert_null(
 		load(&loader, scratch_write("bad", "\nservice s {\n}\ncolour = 1\n")));
-	assert_non_null(strstr(loader_errors(&loader), "bad:4: unknown option colour"));
+	assert_non_null(strstr(loader_findings(&loader)->text,
+			       "bad:4: error: unknown option colour"));
 	assert_string_equal(loader.error, "");
 	loader_close(&loader);
-	assert_null(loader_errors(&loader));
+	assert_null(loader_findings(&loader));
 	assert_null(load(&loader, "/no/such/file"));
-	assert_non_null(strstr(loader_errors(&loader), "No such file"));
+	assert_non_null(strstr(loader_findings(&loader)->text, "No such file"));
 	loader_close(&loader);
 }
 

@@ -181,8 +181,8 @@ static void test_include_all(void **state)
 		      "service b { nice = 98 socket = /tmp/s handler = { /bin/true } }");
 	assert_int_equal(symlink("loop", scratch_path("loop")), 0);
 	assert_null(load_file(write_including("e/*"), &faults));
-	assert_non_null(strstr(faults.text, "e/1:1: nice: \"99\""));
-	assert_non_null(strstr(faults.text, "e/2:1: nice: \"98\""));
+	assert_non_null(strstr(faults.text, "e/1:1: error: nice: \"99\""));
+	assert_non_null(strstr(faults.text, "e/2:1: error: nice: \"98\""));
 	assert_non_null(strstr(faults.text, "socket /tmp/s"));
 	faults_free(&faults);
 	expect(write_including("loop/*"), "1 cannot be read");

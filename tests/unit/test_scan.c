@@ -36,8 +36,12 @@ static int set_up(void **state)
 /* Scans a copy of the first `len` bytes, which is the text of what is returned. */
 static struct section *scan_copy(const char *text, size_t len, struct faults *faults)
 {
+	struct section *top;
+
 	*faults = (struct faults){0};
-	return scan_text(&arena, "f", arena_copy(&arena, text, len), len, syntax, faults);
+	top = scan_text(&arena, "f", arena_copy(&arena, text, len), len, syntax, faults);
+	faults_finish(faults);
+	return top;
 }
 
 static const struct {
