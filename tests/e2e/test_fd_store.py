@@ -35,7 +35,7 @@ class Store(SystemdCase):
         os.unlink(self.path("b"))
         wait_for(lambda: os.path.exists(self.path("b")), what="the path to be made again")
         self.manager.wait_stored(self.path("a"), self.path("b"))
-        self.assertEqual(visit(self.path("b")), HELLO)
+        wait_for(lambda: visit(self.path("b")) == HELLO, what="it to listen")
         self.assertEqual(sup.stop(), 0)
         self.manager.wait_stored()
 

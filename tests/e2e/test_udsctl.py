@@ -129,6 +129,7 @@ class Shown(ControlCase):
     def test_json_is_for_every_parser(self):
         self.serve_controlled(self.section("s", allow=["any"]))
         self.greeted(self.path("s.sock"))
+        wait_for(lambda: self.status("s")["peak"] == 1, what="the worker's count")
         told = json.loads(self.ctl("status", "--json"))
         self.assertEqual(set(told), {"udsd", "services"})
         self.assertEqual(told["udsd"]["services"], 1)
@@ -185,7 +186,7 @@ class Steering(ControlCase):
         self.ctl("disable", "s")                # is no error
         self.ctl("enable", "s")
         self.greeted(sup.socket)
-        self.assertEqual(self.status("s")["total"], 2)
+        wait_for(lambda: self.status("s")["total"] == 2, what="the worker's count")
         self.assertEqual(self.status("s")["live"], 2)
         held.close()
 
