@@ -8,11 +8,14 @@
 #include "ctl/ask.h"
 #include "common/defaults.h"
 #include "ctl/display.h"
+#include "common/near.h"
+#include "common/program.h"
 #include "common/protocol.h"
 #include "ctl/top.h"
+#include "common/unixsock.h"
 
-#include <getopt.h>
 #include <poll.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,8 +26,9 @@
 #define RELOAD_SECONDS 90 /* it waits for another one, and each may take some seconds */
 #define LOOK_AGAIN 100    /* milliseconds, while a service drains */
 
-static const char usage_text[] = "usage: udsctl [-s SOCKET] [--json] COMMAND\n"
-				 "       udsctl -h | -V\n";
+static const char usage_text[] =
+	"usage: udsctl [-s SOCKET] [--json] COMMAND [SERVICE [CONN]]\n"
+	"       udsctl help [COMMAND] | -h | -V\n";
 
 static const char options_text[] =
 	"\n"
@@ -60,37 +64,104 @@ struct call {
 	bool json;
 };
 
-static _Noreturn void udsctl_usage(const char *problem, const char *what)
+/* ---- What is wrong ----------------------------------------------------------------------- */
+
+static void udsctl_list_commands(FILE *out);
+
+/* A command line that makes no sense: why, and the usage of its command (NULL: it has none). */
+static _Noreturn void udsctl_usage(const struct command *c, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void udsctl_print_usage(FILE *out, const struct command *c)
 {
-	fprintf(stderr, "udsctl: %s: %s\n%s", problem, what, usage_text);
+	fprintf(out, "usage: udsctl [-s SOCKET]%s %s%s%s\n",
+		c->json != NULL ? " [--json]" : "", c->name,
+		*c->arguments != '\0' ? " " : "", c->arguments);
+	fprintf(out, "       %s\n", c->help);
+}
+
+static _Noreturn void udsctl_usage(const struct command *c, const char *format, ...)
+{
+	va_list args;
+
+	if (format != NULL) {
+		fputs("udsctl: ", stderr);
+		va_start(args, format);
+		vfprintf(stderr, format, args);
+		va_end(args);
+		fputc('\n', stderr);
+	}
+	if (c != NULL) {
+		udsctl_print_usage(stderr, c);
+	} else {
+		fputs(usage_text, stderr);
+		udsctl_list_commands(stderr);
+	}
 	exit(EX_USAGE);
+}
+
+/* No supervisor, at a socket that the user has named or not. */
+static int udsctl_unreachable(const char *text)
+{
+	const char *own = defaults_control_socket();
+
+	fprintf(stderr,
+		"udsctl: %s\n"
+		"udsctl: is udsd running? `pgrep -a udsd` tells; -s names its control-socket",
+		text);
+	if (*own != '\0' && geteuid() != 0 && access(own, F_OK) < 0)
+		fprintf(stderr, ", yours would be %s", own);
+	fputc('\n', stderr);
+	return EX_UNAVAILABLE;
+}
+
+static int udsctl_error(const char *text, const char *const *words)
+{
+	static const char denied[] = "control-allow ";
+
+	fprintf(stderr, "udsctl:");
+	for (; *words != NULL; words++)
+		fprintf(stderr, " %s", *words);
+	fprintf(stderr, ": %.*s\n", (int)strcspn(text, "\n"), text);
+	if (strncmp(text, denied, strlen(denied)) == 0)
+		fprintf(stderr,
+			"udsctl: %sa rule such as \"uid:%u\" in control-allow would do, "
+			"see udsd.conf(5)\n",
+			geteuid() != 0 ? "sudo, or " : "", geteuid());
+	return 1;
 }
 
 /* The exit status that an answer stands for; says what is wrong, and frees it. */
 static int udsctl_conclude(struct answer *a, const char *const *words)
 {
 	const char *text = a->text != NULL ? a->text : "out of memory";
-	int status = 1;
+	int status;
 
 	if (a->verdict == VERDICT_OK) {
-		status = fflush(stdout) == 0 ? 0 : 1;
+		status = program_flush() == 0 ? 0 : 1;
 	} else if (a->verdict == VERDICT_REFUSED) {
 		fprintf(stderr, "%sudsctl: the config is refused, nothing has changed\n",
 			text);
 		status = EX_CONFIG;
 	} else if (a->verdict == VERDICT_UNREACHABLE) {
-		fprintf(stderr,
-			"udsctl: %s\nudsctl: is udsd running? -s names its control-socket\n",
-			text);
-		status = EX_UNAVAILABLE;
+		status = udsctl_unreachable(text);
 	} else {
-		fprintf(stderr, "udsctl:");
-		for (; *words != NULL; words++)
-			fprintf(stderr, " %s", *words);
-		fprintf(stderr, ": %.*s\n", (int)strcspn(text, "\n"), text);
+		status = udsctl_error(text, words);
 	}
 	answer_free(a);
 	return status;
+}
+
+/* ---- Commands ------------------------------------------------------------------------------ */
+
+/* A supervisor that is stopping says so in its record. */
+static void udsctl_tell_stopping(const struct records *rs)
+{
+	const struct record *udsd = record_next(rs, NULL, RECORD_UDSD);
+	const char *stopping = udsd != NULL ? record_get(udsd, KEY_STOPPING) : "";
+
+	if (*stopping != '\0')
+		fprintf(stderr, "udsctl: %s\n", stopping);
 }
 
 /* Asks for records and shows them. */
@@ -103,8 +174,10 @@ static int udsctl_show(const struct call *call)
 	struct answer a = ask_records(call->socket, ANSWER_SECONDS,
 				      c->request != NULL ? request : call->words, &rs);
 
-	if (a.verdict == VERDICT_OK)
+	if (a.verdict == VERDICT_OK) {
 		(call->json ? c->json : show)(&rs);
+		udsctl_tell_stopping(&rs);
+	}
 	free(rs.list);
 	return udsctl_conclude(&a, call->words);
 }
@@ -143,9 +216,11 @@ static bool udsctl_is_draining(const struct call *call, struct answer *a, double
 	if (r != NULL) {
 		const char *state = record_get(r, KEY_STATE);
 
-		draining = strcmp(state, STATE_DRAINING) == 0;
 		*live = record_number(r, KEY_LIVE);
-		if (!draining && strcmp(state, STATE_DISABLED) != 0)
+		draining = strcmp(state, STATE_DRAINING) == 0 ||
+			   (strcmp(state, STATE_STOPPING) == 0 && *live > 0);
+		if (!draining && strcmp(state, STATE_DISABLED) != 0 &&
+		    strcmp(state, STATE_STOPPING) != 0)
 			*a = (struct answer){VERDICT_ERROR, enabled_again, a->all};
 	}
 	free(rs.list);
@@ -173,6 +248,8 @@ static int udsctl_drain(const struct call *call)
 	return udsctl_conclude(&a, call->words);
 }
 
+static int udsctl_help(const struct call *call);
+
 static const struct command commands[] = {
 	{"status", "[SERVICE]", "what there is, and how it goes", .run = udsctl_show,
 	 .show = display_status, .one = display_detail, .json = display_json_status},
@@ -192,69 +269,121 @@ static const struct command commands[] = {
 	 .show = display_metrics, .request = "status"},
 	{"top", "", "a live table; q quits", .run = udsctl_top, .show = display_status,
 	 .request = "status"},
+	{"help", "[COMMAND]", "this text, or the usage of one", .run = udsctl_help},
+	{0},
 };
 
-#define COMMANDS (sizeof(commands) / sizeof(*commands))
+/* ---- Command lines ------------------------------------------------------------------------- */
 
-static int udsctl_help(void)
+static void udsctl_list_commands(FILE *out)
 {
-	printf("%s\nShows and steers a running udsd.\n\n", usage_text);
-	for (const struct command *c = commands; c < commands + COMMANDS; c++)
-		printf("  %s %-*s %s\n", c->name, 23 - (int)strlen(c->name), c->arguments,
-		       c->help);
-	printf(options_text, defaults_supervisor());
-	return fflush(stdout) == 0 ? 0 : 1;
+	fputc('\n', out);
+	for (const struct command *c = commands; c->name != NULL; c++)
+		fprintf(out, "  %s %-*s %s\n", c->name, 23 - (int)strlen(c->name),
+			c->arguments, c->help);
 }
 
 static const struct command *udsctl_find(const char *name)
 {
-	for (size_t i = 0; i < COMMANDS; i++)
-		if (strcmp(name, commands[i].name) == 0)
-			return &commands[i];
-	udsctl_usage("no such command", name);
+	for (const struct command *c = commands; c->name != NULL; c++)
+		if (strcmp(name, c->name) == 0)
+			return c;
+	udsctl_usage(NULL, "no such command: %s%s", name,
+		     near_hint(near_name(name, commands, sizeof(*commands))));
+}
+
+static int udsctl_help(const struct call *call)
+{
+	const struct command *c = call->command;
+
+	if (c != NULL && c->run == udsctl_help)
+		c = call->words[1] != NULL ? udsctl_find(call->words[1]) : NULL;
+	if (c != NULL) {
+		udsctl_print_usage(stdout, c);
+	} else {
+		printf("%s\nShows and steers a running udsd.\n", usage_text);
+		udsctl_list_commands(stdout);
+		printf(options_text, defaults_supervisor());
+	}
+	return program_flush() == 0 ? 0 : 1;
+}
+
+static void udsctl_check_words(const struct command *c, const char *const *words)
+{
+	for (; *words != NULL; words++)
+		if (**words == '\0' || strpbrk(*words, " \t\r\n") != NULL)
+			udsctl_usage(c, "%s: not a name: \"%s\"", c->name, *words);
 }
 
 static int udsctl_run(struct call *call, int count)
 {
-	const char *const *words = call->words;
+	const struct command *c = call->command;
 
-	call->command = udsctl_find(words[0]);
-	if (!protocol_takes(call->command->arguments, count - 1))
-		udsctl_usage("too few or too many words behind", words[0]);
-	for (int k = 1; k < count; k++)
-		if (words[k][0] == '\0' || strpbrk(words[k], " \t\r\n") != NULL)
-			udsctl_usage("not a name", words[k]);
-	if (call->json && call->command->json == NULL)
-		udsctl_usage("--json does not go with", words[0]);
-	return call->command->run(call);
+	if (!protocol_takes(c->arguments, count - 1))
+		udsctl_usage(c, "%s: too %s words", c->name,
+			     protocol_takes(c->arguments, count) ||
+					     protocol_takes(c->arguments, count + 1)
+				     ? "few"
+				     : "many");
+	udsctl_check_words(c, call->words + 1);
+	if (call->json && c->json == NULL)
+		udsctl_usage(c, "%s: --json goes with status and list only", c->name);
+	return c->run(call);
 }
 
-int main(int argc, char **argv)
+static void udsctl_set_socket(struct call *call, const char *name)
+{
+	struct sockaddr_un address;
+
+	if (unixsock_address(name, &address) == 0)
+		udsctl_usage(NULL, "-s wants a path or @NAME of 1 to %zu bytes: \"%s\"",
+			     sizeof(address.sun_path) - 1, name);
+	call->socket = name;
+}
+
+/* Whether help is wanted. */
+static bool udsctl_options(struct call *call, int argc, char **argv)
 {
 	static const struct option longs[] = {{"socket", required_argument, NULL, 's'},
 					      {"json", no_argument, NULL, 'j'},
 					      {"help", no_argument, NULL, 'h'},
 					      {"version", no_argument, NULL, 'V'},
 					      {0}};
-	struct call call = {.socket = defaults_supervisor()};
-	int c;
+	bool help = false;
+	int o;
 
-	while ((c = getopt_long(argc, argv, "s:jhV", longs, NULL)) != -1) {
-		if (c == 's')
-			call.socket = optarg;
-		else if (c == 'j')
-			call.json = true;
-		else if (c == 'h')
-			return udsctl_help();
-		else if (c == 'V')
-			return puts("udsctl " PACKAGE_VERSION) < 0 || fflush(stdout) != 0;
-		else
-			break;
+	opterr = 0;
+	while ((o = getopt_long(argc, argv, ":s:jhV", longs, NULL)) != -1) {
+		if (o == 's') {
+			udsctl_set_socket(call, optarg);
+		} else if (o == 'j') {
+			call->json = true;
+		} else if (o == 'h') {
+			help = true;
+		} else if (o == 'V') {
+			puts("udsctl " PACKAGE_VERSION);
+			exit(program_flush() == 0 ? 0 : 1);
+		} else {
+			program_wrong_option(o, longs, argv);
+			udsctl_usage(NULL, NULL);
+		}
 	}
-	if (c != -1 || optind == argc) {
-		fputs(usage_text, stderr);
-		return EX_USAGE;
-	}
+	return help;
+}
+
+int main(int argc, char **argv)
+{
+	struct call call = {.socket = defaults_supervisor()};
+	bool help;
+
+	(void)program_begin("udsctl");
+	help = udsctl_options(&call, argc, argv);
 	call.words = (const char *const *)argv + optind;
+	if (optind < argc)
+		call.command = udsctl_find(argv[optind]);
+	if (help)
+		return udsctl_help(&call);
+	if (call.command == NULL)
+		udsctl_usage(NULL, "a command is missing");
 	return udsctl_run(&call, argc - optind);
 }

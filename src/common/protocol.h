@@ -43,6 +43,7 @@
 #define KEY_SOCKETS "sockets"
 #define KEY_STATE "state"
 #define KEY_STATUS "status"
+#define KEY_STOPPING "stopping"
 #define KEY_UPTIME "uptime"
 #define KEY_VERSION "version"
 #define KEY_WAIT "wait"
@@ -54,6 +55,7 @@
 #define STATE_DISPLACED "displaced"
 #define STATE_DRAINING "draining"
 #define STATE_ENABLED "enabled"
+#define STATE_STOPPING "stopping"
 
 /* Whether so many words may follow a command with these arguments, such as "SERVICE CONN"; [one] in
  * brackets may be left out. */

@@ -8,6 +8,7 @@
 
 #include "service/apply.h"
 #include "common/log.h"
+#include "common/near.h"
 #include "service/orphans.h"
 #include "service/reload.h"
 #include "control/status.h"
@@ -22,6 +23,7 @@ struct command {
 	const char *name, *arguments;
 	void (*run)(const struct request *r);
 	status_writer *write; /* of commands_records() */
+	bool refused;         /* while udsd is stopping */
 };
 
 struct request {
@@ -86,12 +88,15 @@ static void commands_kill(const struct request *r)
 	uint64_t id = strtoull(r->id, &end, 10);
 
 	if (*end != '\0' || *r->id < '0' || *r->id > '9') {
-		control_error(r->client, "the number of a connection is wanted");
+		control_error(
+			r->client,
+			"the number of a connection is wanted, as `udsctl list` shows it");
 	} else if (commands_find_and_end(r, id)) {
 		commands_log(r);
 		control_answer(r->client, ANSWER_OK);
 	} else {
-		control_error(r->client, "no live connection has this number");
+		control_error(r->client,
+			      "no live connection has this number, see `udsctl list`");
 	}
 }
 
@@ -133,12 +138,12 @@ static void commands_reload(const struct request *r)
 }
 
 static const struct command commands[] = {
-	{"status", "[SERVICE]", commands_records, status_write},
-	{"list", "[SERVICE]", commands_records, status_list},
+	{"status", "[SERVICE]", .run = commands_records, .write = status_write},
+	{"list", "[SERVICE]", .run = commands_records, .write = status_list},
 	{"kill", "SERVICE CONN", .run = commands_kill},
-	{"disable", "SERVICE", .run = commands_disable},
-	{"enable", "SERVICE", .run = commands_enable},
-	{"reload", "", .run = commands_reload},
+	{"disable", "SERVICE", .run = commands_disable, .refused = true},
+	{"enable", "SERVICE", .run = commands_enable, .refused = true},
+	{"reload", "", .run = commands_reload, .refused = true},
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(*commands))
@@ -149,6 +154,25 @@ static const struct command *commands_find(const char *name)
 		if (strcmp(name, commands[i].name) == 0)
 			return &commands[i];
 	return NULL;
+}
+
+static void commands_stopping(struct client *c, int64_t now)
+{
+	char text[STATUS_STOPPING];
+
+	status_put_stopping(text, sizeof(text), now);
+	control_error(c, "%s", text);
+}
+
+/* A service that somebody may have meant by a name that none has. */
+static void commands_no_service(struct client *c, const char *name)
+{
+	struct near near = {.word = name};
+
+	for (const struct instance *i = services_first(); i != NULL; i = i->next)
+		if (!instance_is_control(i))
+			near_try(&near, i->service->name);
+	control_error(c, "no service has this name%s", near_hint(near.name));
 }
 
 static void commands_unknown(struct client *c)
@@ -181,7 +205,9 @@ void commands_run(struct client *c, int64_t now)
 		control_error(c, "too few or too many words: %s %s", r.command->name,
 			      r.command->arguments);
 	else if (r.service != NULL && r.instance == NULL)
-		control_error(c, "no service has this name");
+		commands_no_service(c, r.service);
+	else if (r.command->refused && status_is_stopping())
+		commands_stopping(c, now);
 	else
 		r.command->run(&r);
 }

@@ -22,7 +22,6 @@
 #define FULL_PAUSE (100 * NSEC_PER_MSEC)
 
 static struct client clients[CLIENTS];
-static bool control_stopping; /* udsd is: no request is taken */
 
 static struct client *control_of_writer(pid_t pid)
 {
@@ -168,20 +167,12 @@ static void control_ready(struct watch *w, int64_t now)
 		control_answer(c, NULL);
 	if (c->reload != 0 || !control_read(c))
 		return;
-	if (control_stopping)
-		control_error(c, "udsd is stopping");
-	else
-		commands_run(c, now);
+	commands_run(c, now);
 }
 
 void control_open(void)
 {
 	lifecycle_on_control(control_accept);
-}
-
-void control_stop(void)
-{
-	control_stopping = true;
 }
 
 int64_t control_due(void)

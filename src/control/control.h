@@ -15,9 +15,6 @@
 /* Clients of the control socket are taken from now on. */
 void control_open(void);
 
-/* udsd stops: requests are refused. */
-void control_stop(void);
-
 /* Whether this child writes an answer; that it has exited (false: it was another). */
 bool control_is_writer(pid_t pid);
 bool control_writer_exited(pid_t pid, int status, int64_t now);

@@ -24,6 +24,26 @@ void status_open(void)
 	log_count_lost(&status_log_dropped);
 }
 
+/* The stop, once it has begun. */
+static struct {
+	bool begun;
+	const char *sent, *next; /* what handlers have got, and will get; NULL: nothing */
+	int64_t at;              /* when */
+} stop;
+
+void status_stopping(const char *sent, const char *next, int64_t at)
+{
+	stop.begun = true;
+	stop.sent = sent;
+	stop.next = next;
+	stop.at = at;
+}
+
+bool status_is_stopping(void)
+{
+	return stop.begun;
+}
+
 static bool status_is_named(const struct instance *u, const char *name)
 {
 	return !instance_is_control(u) && strcmp(u->service->name, name) == 0;
@@ -118,6 +138,8 @@ static const char *status_state(const struct instance *instance, int64_t now)
 {
 	const char *name = instance->service->name;
 
+	if (stop.begun)
+		return STATE_STOPPING;
 	if (instance_is_superseded(instance))
 		return STATE_DRAINING;
 	if (instance->enabled && instance->seen == LISTENER_FOREIGN)
@@ -188,21 +210,6 @@ static void status_write_exits(FILE *out, const struct instance *u)
 	}
 }
 
-static void status_write_udsd(FILE *out, int64_t now)
-{
-	struct log_line line;
-
-	log_begin(&line, LOG_ERR, RECORD_UDSD);
-	log_str(&line, KEY_VERSION, PACKAGE_VERSION);
-	log_num(&line, KEY_PID, status_pid);
-	log_sec(&line, KEY_UPTIME, now - status_started);
-	log_num(&line, KEY_SERVICES, (int64_t)services_config()->count);
-	log_num(&line, KEY_SOCKETS, (int64_t)services_listening());
-	log_num(&line, KEY_LOG_DROPPED,
-		(int64_t)(status_log_dropped + *log_channel_unwritten(0)));
-	status_write_line(out, &line);
-}
-
 /* The next instance behind `u` (NULL: the first) by which its service is shown: the one of this name, or
  * (NULL) all. */
 static const struct instance *status_next_shown(const char *name,
@@ -214,6 +221,73 @@ static const struct instance *status_next_shown(const char *name,
 		    status_find(u->service->name) == u)
 			return u;
 	return NULL;
+}
+
+#define STOP_NAMES 8 /* services that are named of those waited for */
+
+/* Whom the stop waits for: `: a (2 connections), b (1 connection), and 3 more services`. */
+static void status_put_awaited(FILE *out)
+{
+	const struct instance *u = NULL;
+	int services = 0;
+
+	while ((u = status_next_shown(NULL, u)) != NULL) {
+		int64_t live = status_live(u->service->name);
+		bool waits = u->wait_handler && u->worker != 0;
+
+		if (live == 0 && !waits)
+			continue;
+		if (services++ >= STOP_NAMES)
+			continue;
+		fprintf(out, "%s %s (", services > 1 ? "," : " and waits for",
+			u->service->name);
+		if (waits)
+			fputs("its handler)", out);
+		else
+			fprintf(out, "%lld connection%s)", (long long)live,
+				live == 1 ? "" : "s");
+	}
+	if (services > STOP_NAMES)
+		fprintf(out, ", and %d more services", services - STOP_NAMES);
+}
+
+void status_put_stopping(char *text, size_t size, int64_t now)
+{
+	FILE *out = fmemopen(text, size, "w");
+	long long seconds = (stop.at - now + NSEC_PER_SEC - 1) / NSEC_PER_SEC;
+
+	if (out == NULL)
+		return;
+	fputs("udsd is stopping", out);
+	status_put_awaited(out);
+	if (stop.sent != NULL)
+		fprintf(out, "; handlers have got %s", stop.sent);
+	if (stop.next != NULL)
+		fprintf(out, "%s %s in %lld s",
+			stop.sent != NULL ? ", and get" : "; handlers get", stop.next,
+			seconds > 0 ? seconds : 0);
+	fclose(out);
+	text[size - 1] = '\0';
+}
+
+static void status_write_udsd(FILE *out, int64_t now)
+{
+	struct log_line line;
+	char text[STATUS_STOPPING];
+
+	log_begin(&line, LOG_ERR, RECORD_UDSD);
+	log_str(&line, KEY_VERSION, PACKAGE_VERSION);
+	log_num(&line, KEY_PID, status_pid);
+	log_sec(&line, KEY_UPTIME, now - status_started);
+	log_num(&line, KEY_SERVICES, (int64_t)services_config()->count);
+	log_num(&line, KEY_SOCKETS, (int64_t)services_listening());
+	log_num(&line, KEY_LOG_DROPPED,
+		(int64_t)(status_log_dropped + *log_channel_unwritten(0)));
+	if (stop.begun) {
+		status_put_stopping(text, sizeof(text), now);
+		log_str(&line, KEY_STOPPING, text);
+	}
+	status_write_line(out, &line);
 }
 
 /* What the log process could not write. */
@@ -260,6 +334,8 @@ void status_list(FILE *out, const char *name, int64_t now)
 {
 	const struct instance *u = NULL;
 
+	if (stop.begun)
+		status_write_udsd(out, now);
 	while ((u = status_next_shown(name, u)) != NULL) {
 		struct live at = {0};
 

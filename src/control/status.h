@@ -31,9 +31,18 @@ status_writer status_write; /* `udsd`, `status`, `exits` */
 status_writer status_list;  /* `connection` */
 
 /* Logs a `status` line for each service. */
+void status_log(int64_t now);
+
 /* Remembers when udsd began, and counts lost lines of its log. */
 void status_open(void);
 
-void status_log(int64_t now);
+#define STATUS_STOPPING 1024 /* bytes of what is said of a stop */
+
+/* udsd is stopping: handlers have got one signal (NULL: none), and get another (NULL: none) at this time. */
+void status_stopping(const char *sent, const char *next, int64_t at);
+bool status_is_stopping(void);
+
+/* What there is to say of it: whom it waits for, and for how long. */
+void status_put_stopping(char *text, size_t size, int64_t now);
 
 #endif

@@ -151,6 +151,14 @@ void display_status(const struct records *rs)
 	display_table(rs, RECORD_STATUS, columns, sizeof(columns) / sizeof(*columns));
 }
 
+/* Without the supervisor's own record, which comes first if it is there. */
+static struct records display_connections(const struct records *rs)
+{
+	bool first = rs->count > 0 && strcmp(rs->list[0].verb, RECORD_UDSD) == 0;
+
+	return (struct records){.count = rs->count - first, .list = rs->list + first};
+}
+
 void display_list(const struct records *rs)
 {
 	static const struct column columns[] = {
@@ -162,8 +170,9 @@ void display_list(const struct records *rs)
 		{"AGE", cell_age, KEY_AGE, true},
 		{"RULE", record_get, KEY_RULE, false},
 	};
+	struct records connections = display_connections(rs);
 
-	display_table(rs, NULL, columns, sizeof(columns) / sizeof(*columns));
+	display_table(&connections, NULL, columns, sizeof(columns) / sizeof(*columns));
 }
 
 /* ---- All there is to say of one ----------------------------------------------------------- */
@@ -278,14 +287,15 @@ void display_json_status(const struct records *rs)
 
 void display_json_list(const struct records *rs)
 {
+	const struct records connections = display_connections(rs);
 	const char *comma = "\n";
 
 	putchar('[');
-	for (size_t i = 0; i < rs->count; i++) {
+	for (const struct record *r = NULL; (r = record_next(&connections, r, NULL));) {
 		printf("%s  {", comma);
-		json_pairs(&rs->list[i]);
+		json_pairs(r);
 		printf(", \"peer-user\": ");
-		json_text(cell_user(&rs->list[i], KEY_PEER_UID));
+		json_text(cell_user(r, KEY_PEER_UID));
 		putchar('}');
 		comma = ",\n";
 	}

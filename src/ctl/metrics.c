@@ -72,7 +72,8 @@ static void metrics_enabled(const struct records *rs)
 	for (const struct record *r = NULL; (r = record_next(rs, r, RECORD_STATUS));) {
 		const char *state = record_get(r, KEY_STATE);
 		bool off = strcmp(state, STATE_DISABLED) == 0 ||
-			   strcmp(state, STATE_DRAINING) == 0;
+			   strcmp(state, STATE_DRAINING) == 0 ||
+			   strcmp(state, STATE_STOPPING) == 0;
 
 		metrics_sample(name, r, NULL, NULL, off ? "0" : "1");
 	}

@@ -4,7 +4,7 @@
 #include "supervisor/shutdown.h"
 
 #include "common/clock.h"
-#include "control/control.h"
+#include "control/status.h"
 #include "service/lifecycle.h"
 #include "common/log.h"
 #include "service/orphans.h"
@@ -22,17 +22,24 @@ static bool given_up; /* on handlers that cannot be ended */
 static int64_t give_up_at = CLOCK_NEVER;
 static int64_t terminate_at = CLOCK_NEVER;
 
+/* The control socket answers to the end: what is waited for. */
+static bool is_control(const struct instance *i)
+{
+	return instance_is_control(i) && !instance_is_superseded(i);
+}
+
 static void begin_stop(const char *reason, int64_t now)
 {
 	stopping = true;
 	log_event(LOG_NOTICE, "stop", "reason", reason, NULL);
 	sdnotify_stopping();
-	control_stop();
 	reload_abandon();
 	upgrade_abandon();
 	for (struct instance *i = services_first(); i != NULL; i = i->next)
-		lifecycle_stop(i, now);
+		if (!is_control(i))
+			lifecycle_stop(i, now);
 	terminate_at = now + services_config()->stop_timeout;
+	status_stopping(NULL, "SIGTERM", terminate_at);
 }
 
 static void end_handlers(int signal, int64_t now)
@@ -50,6 +57,10 @@ static void end_handlers(int signal, int64_t now)
 			grace = i->service->kill_grace;
 	}
 	give_up_at = now + grace + GIVE_UP_TIME;
+	if (signal == SIGKILL)
+		status_stopping("SIGKILL", NULL, 0);
+	else
+		status_stopping("SIGTERM", "SIGKILL", now + grace);
 	orphans_end_all(signal, now);
 }
 
@@ -77,9 +88,28 @@ static void give_up(void)
 	given_up = true;
 }
 
+/* Whether nothing is left but the control socket. */
+static bool services_are_over(void)
+{
+	if (!stopping || orphans_count() > 0)
+		return false;
+	for (const struct instance *i = services_first(); i != NULL; i = i->next)
+		if (i->worker != 0 || (i->listener.fd >= 0 && !is_control(i)))
+			return false;
+	return true;
+}
+
+/* The next turn, which closes the control socket, must not wait for an event. */
 int64_t shutdown_due(void)
 {
-	return clock_min(terminate_at, give_up_at);
+	return services_are_over() ? 0 : clock_min(terminate_at, give_up_at);
+}
+
+static void close_control(int64_t now)
+{
+	for (struct instance *i = services_first(); i != NULL; i = i->next)
+		if (is_control(i))
+			lifecycle_stop(i, now);
 }
 
 void shutdown_tick(int64_t now)
@@ -90,14 +120,16 @@ void shutdown_tick(int64_t now)
 		give_up();
 	if (given_up)
 		orphans_forget();
+	if (services_are_over())
+		close_control(now);
 }
 
 bool shutdown_is_over(void)
 {
-	if (!stopping || orphans_count() > 0)
+	if (!services_are_over())
 		return false;
 	for (const struct instance *i = services_first(); i != NULL; i = i->next)
-		if (i->worker != 0 || i->listener.fd >= 0)
+		if (i->listener.fd >= 0)
 			return false;
 	return true;
 }
