@@ -1,16 +1,11 @@
 #!/usr/bin/env python3
 """udsctl: what it shows and does, for people and for scripts."""
-import fcntl
 import json
 import os
-import pty
 import pwd
 import re
-import select
 import signal
-import struct
 import subprocess
-import termios
 
 from lib import SRC, UDSCTL, main, needs, needs_root, service, wait_for
 from lib.control_socket import ControlCase
@@ -328,66 +323,6 @@ class Status(ControlCase):
             server.accept()[0].close()
             self.assertEqual(run.wait(10), 1)
             self.assertRegex(run.stderr.read(), b"ended before it had answered|reset")
-
-
-class Top(ControlCase):
-    def screen(self, *keys):
-        """Runs top in a terminal: what it prints until it has seen each key; its status."""
-        wait, go = os.pipe()
-        pid, master = pty.fork()
-        if pid == 0:
-            os.read(wait, 1)
-            os.execv(UDSCTL, [UDSCTL, "-s", self.control, "top"])
-        fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("4H", 8, 100, 0, 0))
-        before = termios.tcgetattr(master)
-        os.write(go, b"x")
-        os.close(wait)
-        os.close(go)
-        text = b""
-        for key in keys:
-            while b"SERVICE" not in text or not text.endswith(b"\033[J"):
-                self.assertTrue(select.select([master], [], [], 10)[0])
-                text += os.read(master, 65536)
-            self.assertFalse(termios.tcgetattr(master)[3] & termios.ICANON)
-            os.write(master, key)
-        try:
-            while select.select([master], [], [], 10)[0]:
-                text += os.read(master, 65536)
-        except OSError:                         # its side is closed
-            pass
-        status = os.waitpid(pid, 0)[1]
-        self.assertEqual(termios.tcgetattr(master)[3], before[3], "the terminal's modes")
-        os.close(master)
-        return text.decode(), status
-
-    def test_a_live_table_until_q_or_control_c(self):
-        self.serve_controlled(self.section("alpha") + self.section("beta", max_connections=2))
-        self.greeted(self.path("beta.sock"))
-        for key in (b"q", b"\x03"):
-            text, status = self.screen(key)
-            self.assertEqual(status, 0)
-            self.assertRegex(text, r"beta +enabled +0\.0 +0\.0 +1  #{10}\.{10} 1 of 2")
-            self.assertLess(text.index("alpha "), text.index("beta "))
-            self.assertTrue(text.rstrip().endswith("\033[?25h\033[?1049l"))     # as it was
-
-    def test_no_more_than_fits(self):
-        self.serve_controlled("".join(self.section("s%d" % n) for n in range(10, 30)))
-        text, _ = self.screen(b"q")
-        self.assertEqual(len(re.findall(r"s\d\d +enabled", text)), 5)     # of 8 lines
-
-    def test_no_terminal(self):
-        self.serve_controlled(self.section("s"))
-        self.assertEqual(self.ctl("top").split("\n")[0], self.ctl("status").split("\n")[0])
-
-    def test_without_a_supervisor(self):
-        pid, master = pty.fork()
-        if pid == 0:
-            os.execv(UDSCTL, [UDSCTL, "-s", self.control, "top"])
-        text = b""
-        while b"running?" not in text:
-            text += os.read(master, 4096)
-        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 69)
-        os.close(master)
 
 
 class Completion(ControlCase):
