@@ -50,14 +50,17 @@ void globals_build(const struct build *b, const struct section *top,
 		   const struct load_source *source)
 {
 	struct config *c = b->config;
+	bool is_default =
+		source->path != NULL && strcmp(source->path, defaults_config()) == 0;
 
 	globals_init_control(b, top);
 	for (const struct option_row *row = global_options; row->name != NULL; row++) {
 		const struct statement *given = section_find(top, row->name);
 
 		option_set(b, c, row, given);
-		/* an ordinary user who is not logged in has no directory for these two */
-		if (given == NULL && row->find_fallback != NULL &&
+		/* an ordinary user who is not logged in has no directory for these two; said of the
+		 * config that is served without -c */
+		if (given == NULL && row->find_fallback != NULL && is_default &&
 		    *row->find_fallback() == '\0')
 			fault_warn(b->faults, top->at,
 				   "%s: none, because XDG_RUNTIME_DIR is not set: set "
