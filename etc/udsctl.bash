@@ -41,6 +41,9 @@ _udsctl() {
 		*:SERVICE | *:\[SERVICE])
 			words=$(_udsctl_ask status | awk 'NR > 1 { print $1 }')
 			;;
+		*:\[COMMAND])
+			words=$(awk '/^  [a-z]/ { print $1 }' <<<"$help")
+			;;
 		*:CONN) words=$(_udsctl_ask list "$previous" | awk 'NR > 1 { print $2 }') ;;
 		*) words= ;;
 		esac

@@ -11,7 +11,11 @@
  */
 #include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 static char buffer[256 * 1024];
@@ -47,13 +51,50 @@ static int echo(void)
 	}
 }
 
-int main(void)
+static void complain(const char *what, const char *why)
+{
+	struct iovec parts[] = {{"echo: ", 6},
+				{(void *)(uintptr_t)what, strlen(what)},
+				{": ", 2},
+				{(void *)(uintptr_t)why, strlen(why)},
+				{"\n", 1}};
+
+	(void)!writev(STDERR_FILENO, parts, 5);
+}
+
+/* Somebody tries it by hand. */
+static int obey(const char *option)
+{
+	static const char help[] =
+		"usage: echo\n"
+		"       echo -h | -V\n\n"
+		"A handler for udsd: says hello, then sends back what it "
+		"reads.\n";
+	static const char version[] = "echo " PACKAGE_VERSION "\n";
+	bool wants_help = strcmp(option, "-h") == 0 || strcmp(option, "--help") == 0;
+	bool wants_version =
+		strcmp(option, "-V") == 0 || strcmp(option, "--version") == 0;
+
+	if (!wants_help && !wants_version) {
+		complain("unknown option", option);
+		return 64;
+	}
+	if (output(wants_help ? help : version, strlen(wants_help ? help : version)) == 0)
+		return 0;
+	complain("standard output", strerror(errno));
+	return 1;
+}
+
+int main(int argc, char **argv)
 {
 	const int room = sizeof(buffer); /* in the socket too: a sixth more in bulk */
 
 	signal(SIGPIPE, SIG_IGN);
+	if (argc > 1 && argv[1][0] == '-')
+		return obey(argv[1]);
 	(void)setsockopt(STDOUT_FILENO, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
 	if (echo() == 0 || errno == EPIPE || errno == ECONNRESET || errno == EAGAIN)
 		return 0;
+	complain("input or output", strerror(errno));
 	return 1;
 }

@@ -274,6 +274,102 @@ class Steering(ControlCase):
         self.assertIn(b"reload: udsd is stopping", run.stderr.read())
 
 
+class Stopping(ControlCase):
+    """A supervisor that is stopping answers to its end: that it is, for whom it waits, for how long."""
+
+    WAIT = r"udsd is stopping and waits for s \(2 connections\), t \(1 connection\)"
+
+    def stopping(self, **values):
+        sup = self.serve_controlled(self.section("idle") + self.section("s") + self.section("t"),
+                                    **{"stop_timeout": "40s", **values})
+        self.held = [self.greeted(self.path(name + ".sock")) for name in ("s", "s", "t")]
+        wait_for(lambda: len(self.listed()) == 3, what="connections")
+        sup.kill(signal.SIGTERM)
+        sup.wait_event("stop")
+        return sup
+
+    def run_ctl(self, *words):
+        return self.run_program([UDSCTL, "-s", self.control, *words])
+
+    def test_what_would_change_something_is_refused(self):
+        self.stopping()
+        for words in (["reload"], ["disable", "s"], ["enable", "idle"], ["drain", "t"]):
+            with self.subTest(words=words):
+                said = self.ctl(*words, status=1)
+                self.assertRegex(said, "^udsctl: %s: %s; handlers get SIGTERM in (40|3[0-9]) s\n$"
+                                 % (" ".join(words), self.WAIT))
+
+    def test_what_shows_something_goes_on(self):
+        self.stopping()
+        for words in (["status"], ["status", "s"], ["list"], ["list", "s"], ["metrics"]):
+            with self.subTest(words=words):
+                done = self.run_ctl(*words)
+                self.assertEqual(done.returncode, 0)
+                self.assertRegex(done.stderr, "^udsctl: %s; handlers get SIGTERM in" % self.WAIT)
+        self.assertRegex(self.ctl("status"), r"(?m)^idle +stopping +0 .*\n^s +stopping +2 ")
+        told = json.loads(self.run_ctl("--json", "status").stdout)
+        self.assertRegex(told["udsd"]["stopping"], self.WAIT)
+        self.assertEqual({row["state"] for row in told["services"]}, {"stopping"})
+        rows = json.loads(self.run_ctl("--json", "list").stdout)
+        self.assertEqual([row["service"] for row in rows], ["s", "s", "t"])
+        self.assertIn('udsd_service_enabled{service="s"} 0', self.ctl("metrics"))
+
+    def test_whoever_holds_it_up_can_be_ended(self):
+        sup = self.stopping()
+        self.ctl("kill", "s", "1")
+        self.assert_end(self.held[0])
+        wait_for(lambda: re.search(r"waits for s \(1 connection\), t \(1 conn",
+                                   self.run_ctl("status").stderr), what="one less")
+        for sock in self.held[1:]:
+            sock.close()
+        self.assertEqual(sup.wait(), 0)
+        self.assertFalse(os.path.lexists(self.control))
+        self.assertIn("is udsd running?", self.ctl("status", status=69))
+
+    def test_signals_that_handlers_have_got(self):
+        sup = self.serve_controlled(service(
+            "s", socket=self.path("s.sock"), handler=[self.script("stubborn", STUBBORN + STUBBORN)],
+            kill_grace="8s"), stop_timeout="100ms")
+        sock = self.connect(sup.socket)
+        self.assertEqual(self.receive(sock, 4), b"one\n")
+        sup.kill(signal.SIGTERM)
+        wait_for(lambda: re.search(r"waits for s \(1 connection\); handlers have got SIGTERM, and get "
+                                   r"SIGKILL in [78] s", self.run_ctl("status").stderr), what="SIGTERM")
+        sup.kill(signal.SIGTERM)
+        self.assertEqual(sup.wait(), 0)
+
+    def test_many_services_and_those_that_accept_themselves(self):
+        handler = self.script("wait", "trap '' TERM; sleep 5\n")
+        sup = self.serve_controlled("".join(self.section("s%02d" % n) for n in range(12)) + service(
+            "w", socket=self.path("w.sock"), handler=[handler], wait=True, kill_grace="20s"))
+        held = [self.greeted(self.path("s%02d.sock" % n)) for n in range(12)]
+        self.connect(self.path("w.sock"))
+        wait_for(lambda: self.status("w")["worker"], what="its handler")
+        sup.kill(signal.SIGTERM)
+        sup.wait_event("stop")
+        self.assertRegex(self.run_ctl("status").stderr,
+                         r"waits for s00 \(1 connection\), .*, s07 \(1 connection\), and 5 more services;")
+        for sock in held:
+            sock.close()
+        wait_for(lambda: re.search(r"waits for w \(its handler\)", self.run_ctl("status").stderr),
+                 what="the one that accepts itself")
+        sup.kill(signal.SIGTERM)
+        self.assertEqual(sup.wait(), 0)
+
+    def test_a_drain_that_a_stop_overtakes(self):
+        sup = self.serve_controlled(self.section("s"), stop_timeout="40s")
+        sock = self.greeted(sup.socket)
+        drain = self.spawn([UDSCTL, "-s", self.control, "drain", "s"], stderr=subprocess.PIPE)
+        wait_for(lambda: self.status("s")["state"] == "draining", what="draining")
+        sup.kill(signal.SIGTERM)
+        sup.wait_event("stop")
+        self.assertIsNone(drain.poll())
+        sock.close()
+        self.assertEqual(sup.wait(), 0)
+        self.assertIn(drain.wait(10), (0, 1, 69))       # as much as it saw of the end
+        self.assertNotIn(b"enabled", drain.stderr.read())
+
+
 class Status(ControlCase):
     """Exit statuses and complaints."""
 
@@ -342,6 +438,7 @@ class Completion(ControlCase):
         self.greeted(sup.socket)
         self.assertEqual(self.complete("d"), ["disable", "drain"])
         self.assertEqual(self.complete("--j"), ["--json"])
+        self.assertEqual(self.complete("help", "d"), ["disable", "drain"])
         named = ["-s", self.control]
         self.assertEqual(self.complete(*named, "disable", ""), ["alpha", "beta"])
         self.assertEqual(self.complete(*named, "status", "b"), ["beta"])
