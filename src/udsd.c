@@ -204,14 +204,14 @@ static const char *plural(size_t count)
 	return count == 1 ? "" : "s";
 }
 
-/* All that is wrong, then a verdict if there is an error. */
-static void print_findings(const struct findings *found)
+/* All that is wrong, then a verdict if it is refused. */
+static void print_findings(const struct findings *found, bool refused)
 {
 	if (found == NULL)
 		return;
 	if (found->text != NULL)
 		fputs(found->text, stderr);
-	if (found->errors > 0)
+	if (found->errors > 0 && refused)
 		fprintf(stderr, "udsd: %zu error%s\n", found->errors,
 			plural(found->errors));
 }
@@ -233,8 +233,20 @@ static int load_status(const struct loader *loader, int status)
 	return *loader->error == '\0' || full ? EX_CONFIG : EX_OSERR;
 }
 
+/* Services that cannot run refuse a test, and a command, of which there is only one. Else they are for the
+ * supervisor to try again. 0, or an exit status: 78 is for what does not pass by itself. */
+static int check_findings(const struct findings *found, bool strict)
+{
+	bool refused = strict && found->problems > 0;
+
+	print_findings(found, refused);
+	if (!refused)
+		return 0;
+	return found->lasting > 0 ? EX_CONFIG : EX_UNAVAILABLE;
+}
+
 /* Loads in a process of its own, as a reload does. 0, or an exit status: it was told why. */
-static int load(const struct load_source *source, struct loaded **loaded)
+static int load(const struct load_source *source, bool strict, struct loaded **loaded)
 {
 	struct loader loader;
 	int status;
@@ -244,11 +256,14 @@ static int load(const struct load_source *source, struct loaded **loaded)
 		return no_start("load the config");
 	}
 	*loaded = loader_take(&loader, status);
-	print_findings(*loaded != NULL ? loaded_findings(*loaded)
-				       : loader_findings(&loader));
+	if (*loaded != NULL) {
+		status = check_findings(loaded_findings(*loaded), strict);
+	} else {
+		print_findings(loader_findings(&loader), true);
+		status = load_status(&loader, status);
+	}
 	if (*loader.error != '\0')
 		fprintf(stderr, "udsd: %s\n", loader.error);
-	status = *loaded != NULL ? 0 : load_status(&loader, status);
 	loader_close(&loader);
 	return status;
 }
@@ -287,15 +302,17 @@ static void print_verdict(size_t services, size_t warnings)
 	fputc('\n', stderr);
 }
 
+/* An upgrade asks with a parcel of its own, and nobody's state refuses that. */
 static int test(const struct load_source *source)
 {
 	struct loaded *loaded;
-	int status = load(source, &loaded);
+	int status = load(source, !listen_fds_is_upgrade(), &loaded);
 
 	if (status != 0)
 		return status;
 	for (size_t i = 0; i < loaded->config->count; i++)
-		print_service(&loaded->config->services[i]);
+		if (service_can_run(&loaded->config->services[i]))
+			print_service(&loaded->config->services[i]);
 	if (program_flush() == 0)
 		print_verdict(loaded->config->count, loaded_findings(loaded)->warnings);
 	else
@@ -427,7 +444,8 @@ int main(int argc, char **argv)
 	make_absolute(&args.source);
 	if (args.test)
 		return test(&args.source);
-	status = load(&args.source, &loaded);
+	status = load(&args.source,
+		      args.source.command != NULL && !listen_fds_is_upgrade(), &loaded);
 	if (status != 0)
 		return status;
 	args.foreground = args.foreground || args.source.command != NULL;

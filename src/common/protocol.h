@@ -28,6 +28,7 @@
 #define KEY_AGE "age"
 #define KEY_CONN "conn"
 #define KEY_COUNT "count"
+#define KEY_ERROR "error"
 #define KEY_LIMIT "limit"
 #define KEY_LIVE "live"
 #define KEY_LOG_DROPPED "log-dropped"
@@ -55,6 +56,8 @@
 #define STATE_DISPLACED "displaced"
 #define STATE_DRAINING "draining"
 #define STATE_ENABLED "enabled"
+#define STATE_FAILED "failed"
+#define STATE_FULL "full"
 #define STATE_STOPPING "stopping"
 
 /* Whether so many words may follow a command with these arguments, such as "SERVICE CONN"; [one] in

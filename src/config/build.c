@@ -64,10 +64,8 @@ static void build_options(const struct build *b, struct service *s,
 		if (given == NULL)
 			given = section_find(defaults, row->name);
 		option_set(b, s, row, given);
-		if (given == NULL)
-			continue;
-		s->given = arena_grow(b->scratch, s->given, s->ngiven, sizeof(*s->given));
-		s->given[s->ngiven++] = (struct given){row->name, given->at};
+		if (given != NULL)
+			service_note(b, b->scratch, s, row, given);
 	}
 	s->given = arena_keep(b->arena, s->given, s->ngiven * sizeof(*s->given));
 }
@@ -96,6 +94,43 @@ static void build_services(const struct build *b, const struct section *sections
 			build_service(b, sections, defaults);
 }
 
+/* Parses a text, which is changed, and keeps it as it was. The path is in the arena. */
+static struct section *build_text(const struct build *b, const char *path, char *text,
+				  size_t len, const struct syntax *syntax)
+{
+	struct config_text *kept = arena_take(b->arena, sizeof(*kept));
+	struct config_text **end = &b->config->texts;
+
+	while (*end != NULL)
+		end = &(*end)->next;
+	*end = kept;
+	*kept = (struct config_text){NULL, path, arena_copy(b->arena, text, len), len};
+	return parse_text(b->scratch, kept->path, text, len, syntax, b->faults);
+}
+
+static struct section *build_file(const struct build *b, const char *path,
+				  const struct syntax *syntax)
+{
+	size_t len;
+	char *text;
+	struct section *top = NULL;
+
+	path = arena_text(b->arena, path);
+	text = parse_read(path, &len, b->faults);
+	if (text != NULL)
+		top = build_text(b, path, text, len, syntax);
+	free(text);
+	return top;
+}
+
+/* A text of an earlier load, whatever the file holds now. */
+static struct section *build_again(const struct build *b, const struct config_text *t,
+				   const struct syntax *syntax)
+{
+	return build_text(b, arena_text(b->arena, t->path),
+			  arena_copy(b->scratch, t->text, t->len), t->len, syntax);
+}
+
 /* A directory that is not there matches nothing. */
 static int glob_error(const char *path, int error)
 {
@@ -117,10 +152,7 @@ static void build_included(const struct build *b, const char *pattern, struct pl
 	if (rc != 0)
 		return;
 	for (size_t i = 0; i < found.gl_pathc; i++)
-		build_services(b,
-			       parse_file(b->scratch,
-					  arena_text(b->arena, found.gl_pathv[i]),
-					  in_included, b->faults),
+		build_services(b, build_file(b, found.gl_pathv[i], in_included),
 			       defaults);
 	globfree(&found);
 }
@@ -162,6 +194,22 @@ static uint32_t read_overflow(const char *path)
 	return id;
 }
 
+static void build_all_included(const struct build *b, const struct section *top,
+			       const struct section *defaults)
+{
+	for (char **pattern = b->config->include; pattern != NULL && *pattern != NULL;
+	     pattern++)
+		build_included(b, *pattern, section_find(top, "include")->at, defaults);
+}
+
+/* The main file's text is the first. */
+static void build_included_again(const struct build *b, const struct config_text *t,
+				 const struct section *defaults)
+{
+	while (t != NULL && (t = t->next) != NULL)
+		build_services(b, build_again(b, t, in_included), defaults);
+}
+
 static void build_all(const struct build *b, const struct section *top,
 		      const struct load_source *source)
 {
@@ -175,8 +223,10 @@ static void build_all(const struct build *b, const struct section *top,
 	/* Defaults are checked also where no service needs them. */
 	build_options(b, &scratch, NULL, defaults);
 	build_services(b, top, defaults);
-	for (char **pattern = c->include; pattern != NULL && *pattern != NULL; pattern++)
-		build_included(b, *pattern, section_find(top, "include")->at, defaults);
+	if (source->again != NULL)
+		build_included_again(b, source->again->texts, defaults);
+	else
+		build_all_included(b, top, defaults);
 	c->services = arena_keep(b->arena, c->services, c->count * sizeof(*c->services));
 	for (size_t i = 0; i < c->count; i++)
 		check_unique(b, i);
@@ -201,9 +251,10 @@ static const struct config *build(struct arena *arena, char *text,
 			  read_overflow("/proc/sys/kernel/overflowgid"));
 	if (text != NULL)
 		top = parse_text(&scratch, NULL, text, strlen(text), in_main, faults);
+	else if (source->again != NULL)
+		top = build_again(&b, source->again->texts, in_main);
 	else
-		top = parse_file(&scratch, arena_text(arena, source->path), in_main,
-				 faults);
+		top = build_file(&b, source->path, in_main);
 	if (top != NULL)
 		build_all(&b, top, source);
 	arena_close(&scratch);

@@ -46,6 +46,7 @@ struct limit_setting {
 struct given {
 	const char *option;
 	struct place at;
+	const char *value; /* as it was written, in one text */
 };
 
 /* One row of options.c sets each of these fields; lists end with NULL. */
@@ -92,7 +93,22 @@ struct service {
 	int log_level; /* LOG_ERR .. LOG_DEBUG */
 };
 
+/* Whether it may be given to a worker. What is at its socket's path only opening it can tell. */
+static inline bool service_can_run(const struct service *service)
+{
+	return service->problem.kind == PROBLEM_NONE ||
+	       service->problem.kind == PROBLEM_DISPLACED;
+}
+
 #define CONTROL_NAME "(control)" /* which no service can have */
+
+/* The text of a file, as it was when the config was loaded. */
+struct config_text {
+	struct config_text *next;
+	const char *path;
+	const char *text;
+	size_t len;
+};
 
 struct config {
 	int log_level;
@@ -104,7 +120,8 @@ struct config {
 		control; /* the control socket: no handler, no account; socket NULL: none */
 	size_t count;
 	struct service *services;
-	struct account *accounts; /* all that were looked up */
+	struct account *accounts;  /* all that were looked up */
+	struct config_text *texts; /* the main file, then those it includes */
 };
 
 /* Where a config comes from, and what the command line says instead. */
@@ -115,6 +132,7 @@ struct load_source {
 	char **options;       /* NAME=VALUE, for `command` */
 	size_t count;
 	char **command; /* SOCKET HANDLER [ARG...]; NULL: the file at `path` */
+	const struct config *again; /* its texts are loaded, not the files; NULL: none */
 };
 
 /* Reads the config file, all that it includes, or the command, and checks it all. The result is in the

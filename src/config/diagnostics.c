@@ -129,11 +129,9 @@ void fault_add(struct faults *faults, struct place at, const char *format, ...)
 /* `FILE:LINE: text` */
 static const char *fault_line(struct arena *arena, const struct fault *fault)
 {
-	const char *line = NULL;
+	const char *line = "";
 	char *text;
 
-	if (fault == NULL)
-		return NULL;
 	if (fault->at.file == NULL)
 		return arena_text(arena, fault->text);
 	if (asprintf(&text, "%s:%u: %s", fault->at.file, fault->at.line, fault->text) >=
@@ -155,10 +153,10 @@ void fault_problem(struct faults *faults, struct problem *first, enum problem_ki
 	fault = fault_put(faults, &faults->problems, at, format, args);
 	va_end(args);
 	faults->lasting += faults->problems > before && kind == PROBLEM_FAILED;
-	if (first->kind != PROBLEM_NONE)
+	if (first->kind != PROBLEM_NONE && first->kind != PROBLEM_DISPLACED)
 		return;
-	first->kind = kind;
-	if (faults->arena == NULL)
+	*first = (struct problem){kind, "", ""};
+	if (faults->arena == NULL || fault == NULL)
 		return;
 	first->step = arena_text(faults->arena, step);
 	first->text = fault_line(faults->arena, fault);

@@ -48,8 +48,8 @@ struct faults {
 /* Adds a fault, unless the same is there already. The place's file must live until faults_finish(). */
 void fault_add(struct faults *faults, struct place at, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-/* Adds a fault about the state of something that is not the config's text. The first of a service is kept as
- * its problem. `step` is an option's name. */
+/* Adds a fault about the state of something that is not the config's text. The first of a service (that
+ * it is displaced counts least) is kept as its problem. `step` is an option's name. */
 void fault_problem(struct faults *faults, struct problem *first, enum problem_kind kind,
 		   const char *step, struct place at, const char *format, ...)
 	__attribute__((format(printf, 6, 7)));

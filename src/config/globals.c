@@ -3,6 +3,7 @@
  */
 #include "config/globals.h"
 
+#include "config/service.h"
 #include "common/defaults.h"
 #include "common/log.h"
 
@@ -66,8 +67,10 @@ void globals_build(const struct build *b, const struct section *top,
 				   "%s: none, because XDG_RUNTIME_DIR is not set: set "
 				   "it, or say where (\"\" for none)",
 				   row->name);
-		if (given != NULL && strncmp(row->name, "control-", 8) == 0)
-			c->control.at = given->at;
+		if (given == NULL || strncmp(row->name, "control-", 8) != 0)
+			continue;
+		c->control.at = given->at;
+		service_note(b, b->arena, &c->control, row, given);
 	}
 	if (source->log_level >= 0)
 		c->log_level = source->log_level;

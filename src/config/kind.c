@@ -383,15 +383,14 @@ static void option_fault(const struct setter *x, void *of, struct place at,
 {
 	const struct build *b = x->build;
 	struct service *s = of == b->config ? &b->config->control : of;
+	bool lasts = x->lookup == ENOENT || x->lookup == E2BIG;
 
 	if (x->lookup == 0)
 		fault_add(b->faults, at, "%s: \"%s\" %s", x->row->name, x->text, error);
 	else
 		fault_problem(b->faults, &s->problem,
-			      x->lookup == ENOENT || x->lookup == E2BIG ? PROBLEM_FAILED
-									: PROBLEM_PASSING,
-			      x->row->name, at, "%s: \"%s\" %s", x->row->name, x->text,
-			      error);
+			      lasts ? PROBLEM_FAILED : PROBLEM_PASSING, x->row->name, at,
+			      "%s: \"%s\" %s", x->row->name, x->text, error);
 }
 
 void option_set(const struct build *b, void *of, const struct option_row *row,

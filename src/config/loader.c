@@ -39,11 +39,13 @@ static _Noreturn void loader_run(struct loader *l, const struct load_source *sou
 		_exit(1);
 	result = arena_take(arena, sizeof(*result));
 	result->config = config_load(arena, source, &faults);
-	if (faults.problems > 0)
-		result->config = NULL;
-	result->findings =
-		(struct findings){arena_text(arena, faults.text),
-				  faults.errors + faults.problems, faults.warnings};
+	result->findings = (struct findings){
+		.text = arena_text(arena, faults.text),
+		.errors = faults.errors + faults.problems,
+		.problems = faults.problems,
+		.lasting = faults.lasting,
+		.warnings = faults.warnings,
+	};
 	_exit(arena_write(arena, STDERR_FILENO + 1) < 0 ? 1 : 0);
 }
 

@@ -23,7 +23,9 @@ struct loaded {
 /* What is wrong with a config: see faults_finish(). */
 struct findings {
 	const char *text; /* NULL: nothing */
-	size_t errors;
+	size_t errors;    /* problems of services among them */
+	size_t problems;  /* if these are all of them, it is not refused */
+	size_t lasting;   /* and of these, those that are PROBLEM_FAILED */
 	size_t warnings;
 };
 

@@ -113,7 +113,7 @@ static bool parse_trusts(const struct stat *st, struct place at, struct faults *
 }
 
 /* All of a file's text, terminated, to be freed; NULL after a fault. */
-static char *parse_read(int fd, struct place at, size_t *len, struct faults *faults)
+static char *parse_read_all(int fd, struct place at, size_t *len, struct faults *faults)
 {
 	char *text = malloc(PARSE_MAX + 1);
 	ssize_t n = 1;
@@ -129,24 +129,18 @@ static char *parse_read(int fd, struct place at, size_t *len, struct faults *fau
 	return NULL;
 }
 
-struct section *parse_file(struct arena *arena, const char *path,
-			   const struct syntax *syntax, struct faults *faults)
+char *parse_read(const char *path, size_t *len, struct faults *faults)
 {
 	const struct place at = {path, 0};
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	struct section *top = NULL;
 	char *text = NULL;
 	struct stat st;
-	size_t len;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		fault_add(faults, at, "cannot be opened: %s", strerror(errno));
 	else if (parse_trusts(&st, at, faults))
-		text = parse_read(fd, at, &len, faults);
+		text = parse_read_all(fd, at, len, faults);
 	if (fd >= 0)
 		close(fd);
-	if (text != NULL)
-		top = parse_text(arena, path, text, len, syntax, faults);
-	free(text);
-	return top;
+	return text;
 }

@@ -11,12 +11,11 @@
 
 #define PARSE_MAX (1024 * 1024) /* bytes of a file */
 
-/* Reads a file; `path` must live as long as the result, which is in the arena: see scan_text().
- * NULL after a fault. */
-struct section *parse_file(struct arena *arena, const char *path,
-			   const struct syntax *syntax, struct faults *faults);
+/* Reads a file: its text, terminated, to be freed; NULL after a fault. */
+char *parse_read(const char *path, size_t *len, struct faults *faults);
 
-/* The same for a text, which is changed, and not needed any more afterwards. `path`: for messages. */
+/* Parses a text, which is changed, and not needed any more afterwards. `path`, for messages, must live as
+ * long as the result, which is in the arena: see scan_text(). NULL after a fault. */
 struct section *parse_text(struct arena *arena, const char *path, char *text, size_t len,
 			   const struct syntax *syntax, struct faults *faults);
 

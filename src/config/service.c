@@ -29,6 +29,28 @@ struct place service_place(const struct service *s, const char *option)
 	return given != NULL ? given->at : s->at;
 }
 
+/* Values with their lengths, so that different lists are different texts. */
+static const char *service_value(const struct build *b, const struct statement *given)
+{
+	size_t size = 1;
+	char *value, *at;
+
+	for (size_t i = 0; i < given->count; i++)
+		size += strlen(given->texts[i]) + 24;
+	at = value = arena_take(b->arena, size);
+	for (size_t i = 0; i < given->count; i++)
+		at += sprintf(at, "%zu:%s", strlen(given->texts[i]), given->texts[i]);
+	return value;
+}
+
+void service_note(const struct build *b, struct arena *arena, struct service *s,
+		  const struct option_row *row, const struct statement *given)
+{
+	s->given = arena_grow(arena, s->given, s->ngiven, sizeof(*s->given));
+	s->given[s->ngiven++] =
+		(struct given){row->name, given->at, service_value(b, given)};
+}
+
 static void finish_groups(const struct build *b, struct service *s, bool root)
 {
 	struct identity *id = &s->identity;
@@ -125,6 +147,16 @@ bool service_same(const struct service *a, const struct service *b)
 {
 	return strcmp(a->name, b->name) == 0 &&
 	       same_options(a, b, OPTION_NO_WORKER, true);
+}
+
+bool service_same_text(const struct service *a, const struct service *b)
+{
+	bool same = strcmp(a->name, b->name) == 0 && a->ngiven == b->ngiven;
+
+	for (size_t i = 0; same && i < a->ngiven; i++)
+		same = strcmp(a->given[i].option, b->given[i].option) == 0 &&
+		       strcmp(a->given[i].value, b->given[i].value) == 0;
+	return same;
 }
 
 bool service_same_socket(const struct service *a, const struct service *b)

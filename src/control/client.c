@@ -84,6 +84,14 @@ _Noreturn void control_end_answer(FILE *out)
 	_exit(0);
 }
 
+void control_await_recheck(struct client *c, unsigned number, const char *service,
+			   int64_t now)
+{
+	control_await_reload(c, 0, now);
+	c->recheck = number;
+	c->service = service;
+}
+
 void control_await_reload(struct client *c, unsigned number, int64_t now)
 {
 	watch_hangup(&c->watch, c->fd);

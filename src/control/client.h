@@ -24,9 +24,11 @@ struct client {
 	int fd;       /* -1: the writer has it */
 	pid_t writer; /* 0: none */
 	struct peer peer;
-	int64_t due;     /* when it is given up */
-	unsigned reload; /* the number of the one that it waits for; 0: none */
-	size_t len;      /* bytes in request */
+	int64_t due;      /* when it is given up */
+	unsigned reload;  /* the number of the one that it waits for; 0: none */
+	unsigned recheck; /* likewise, and for which */
+	const char *service;
+	size_t len; /* bytes in request */
 	char request[REQUEST_BYTES];
 };
 
@@ -42,5 +44,9 @@ _Noreturn void control_end_answer(FILE *out);
 
 /* The client waits for the end of the reload with this number. */
 void control_await_reload(struct client *client, unsigned number, int64_t now);
+
+/* Likewise of a recheck, for a service that is named in its request. */
+void control_await_recheck(struct client *client, unsigned number, const char *service,
+			   int64_t now);
 
 #endif

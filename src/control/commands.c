@@ -10,6 +10,8 @@
 #include "common/log.h"
 #include "common/near.h"
 #include "service/orphans.h"
+#include "service/problem.h"
+#include "service/recheck.h"
 #include "service/reload.h"
 #include "control/status.h"
 
@@ -100,6 +102,17 @@ static void commands_kill(const struct request *r)
 	}
 }
 
+/* What keeps the service from running may have been mended. */
+static void commands_try(const struct request *r)
+{
+	struct instance *i = r->instance;
+
+	i->enabled = true;
+	if (i->problem.kind == PROBLEM_NONE)
+		(void)problem_set(i, &i->service->problem);
+	control_await_recheck(r->client, recheck_request(), r->service, r->now);
+}
+
 static void commands_set_enabled(const struct request *r, bool enabled)
 {
 	struct failure f;
@@ -108,11 +121,18 @@ static void commands_set_enabled(const struct request *r, bool enabled)
 		control_error(r->client, "the service has been removed from the config");
 		return;
 	}
-	if (r->instance->enabled == enabled) {
+	if (r->instance->enabled == enabled &&
+	    (!enabled || r->instance->problem.kind == PROBLEM_NONE)) {
 		control_answer(r->client, ANSWER_OK);
 		return;
 	}
 	commands_log(r);
+	if (enabled && !problem_is_path(r->instance) &&
+	    (r->instance->problem.kind != PROBLEM_NONE ||
+	     !service_can_run(r->instance->service))) {
+		commands_try(r);
+		return;
+	}
 	f = apply_instance(r->instance, enabled, r->now);
 	if (!failed(f)) {
 		control_answer(r->client, ANSWER_OK);

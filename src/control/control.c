@@ -10,7 +10,9 @@
 #include "common/backoff.h"
 #include "service/lifecycle.h"
 #include "common/peer.h"
+#include "service/recheck.h"
 #include "service/reload.h"
+#include "service/services.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -70,6 +72,24 @@ static void control_collect_reload(void)
 		if (clients[i].used && clients[i].reload != 0 &&
 		    clients[i].reload <= r.number && clients[i].fd >= 0)
 			control_tell_reloaded(&clients[i], r.verdict, r.text);
+}
+
+static void control_collect_recheck(void)
+{
+	for (size_t i = 0; i < CLIENTS; i++) {
+		struct client *c = &clients[i];
+		const struct instance *u;
+
+		if (!c->used || c->recheck == 0 || c->recheck > recheck_ended())
+			continue;
+		u = services_find(c->service);
+		if (u == NULL)
+			control_error(c, "the service has been removed from the config");
+		else if (u->enabled && u->problem.kind != PROBLEM_NONE)
+			control_error(c, "%s", u->problem.text);
+		else
+			control_answer(c, ANSWER_OK);
+	}
 }
 
 /* ---- Clients ------------------------------------------------------------------------------- */
@@ -160,12 +180,13 @@ static void control_ready(struct watch *w, int64_t now)
 {
 	struct client *c = (struct client *)(void *)w;
 	struct pollfd p = {.fd = c->fd}; /* POLLHUP comes unasked */
+	bool waits = c->reload != 0 || c->recheck != 0;
 
 	if (!c->used || c->fd < 0)
 		return;
-	if (c->reload != 0 && poll(&p, 1, 0) == 1) /* disconnected */
+	if (waits && poll(&p, 1, 0) == 1) /* disconnected */
 		control_answer(c, NULL);
-	if (c->reload != 0 || !control_read(c))
+	if (waits || !control_read(c))
 		return;
 	commands_run(c, now);
 }
@@ -188,6 +209,7 @@ int64_t control_due(void)
 void control_tick(int64_t now)
 {
 	control_collect_reload();
+	control_collect_recheck();
 	for (size_t i = 0; i < CLIENTS; i++)
 		if (clients[i].used && clients[i].due <= now)
 			control_answer(&clients[i], NULL);

@@ -9,6 +9,8 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/protocol.h"
+#include "service/problem.h"
+#include "service/recheck.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -124,33 +126,53 @@ static int64_t status_live(const char *name)
 	return live;
 }
 
-/* Until when the service tries nothing; 0: it does not back off. */
+/* Until when the service tries nothing; 0: it is not waiting. */
 static int64_t status_retry_at(const struct instance *u, int64_t now)
 {
 	int64_t until = u->backoff.delay > 0 ? u->backoff.until : 0;
 
+	if (u->problem.kind != PROBLEM_NONE && u->enabled && !problem_is_path(u))
+		return clock_max(recheck_next(), now + 1);
 	if (u->board != NULL && u->board->map->counters.retry_at > until)
 		until = u->board->map->counters.retry_at;
 	return until > now ? until : 0;
 }
 
-static const char *status_state(const struct instance *instance, int64_t now)
+static bool status_is_full(const struct instance *u)
 {
-	const char *name = instance->service->name;
+	return !u->service->wait &&
+	       status_live(u->service->name) >= u->service->max_connections;
+}
+
+static bool status_is_draining(const struct instance *instance)
+{
+	if (instance_is_superseded(instance) || instance->enabled)
+		return instance_is_superseded(instance);
+	for (const struct instance *u = services_first(); u != NULL; u = u->next)
+		if (status_is_named(u, instance->service->name) && status_is_busy(u))
+			return true;
+	return false;
+}
+
+/* The first that holds. */
+static const char *status_state(const struct instance *u, int64_t now)
+{
+	enum problem_kind problem = u->enabled ? u->problem.kind : PROBLEM_NONE;
 
 	if (stop.begun)
 		return STATE_STOPPING;
-	if (instance_is_superseded(instance))
-		return STATE_DRAINING;
-	if (instance->enabled && instance->seen == LISTENER_FOREIGN)
+	if (problem == PROBLEM_FAILED || problem == PROBLEM_PASSING)
+		return STATE_FAILED;
+	if (problem == PROBLEM_DISPLACED ||
+	    (u->state == INSTANCE_CURRENT && u->enabled && u->seen == LISTENER_FOREIGN))
 		return STATE_DISPLACED;
-	if (instance->enabled)
-		return status_retry_at(instance, now) > 0 ? STATE_BACKING_OFF
-							  : STATE_ENABLED;
-	for (const struct instance *u = services_first(); u != NULL; u = u->next)
-		if (status_is_named(u, name) && status_is_busy(u))
-			return STATE_DRAINING;
-	return STATE_DISABLED;
+	if (status_is_draining(u))
+		return STATE_DRAINING;
+	if (!u->enabled)
+		return STATE_DISABLED;
+	if (status_retry_at(u, now) > 0)
+		return STATE_BACKING_OFF;
+	return status_is_full(u) ? STATE_FULL : STATE_ENABLED;
 }
 
 #define PUT_COUNTER(field, key, unit, metric, help) \
@@ -175,6 +197,8 @@ static void status_put_service(struct log_line *line, int level, const struct in
 	log_str(line, KEY_STATE, status_state(u, now));
 	if (status_retry_at(u, now) > 0)
 		log_sec(line, KEY_RETRY, status_retry_at(u, now) - now);
+	if (u->enabled)
+		log_str(line, KEY_ERROR, u->problem.text);
 	log_str(line, KEY_SOCKET, u->service->socket);
 	if (u->service->wait)
 		log_str(line, KEY_WAIT, "true");

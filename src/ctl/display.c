@@ -183,6 +183,10 @@ static void detail_service(const struct record *r)
 	bool wait = display_is_true(r, KEY_WAIT);
 
 	printf("%s: %s\n", record_get(r, KEY_SERVICE), cell_state(r, KEY_STATE));
+	if (*record_get(r, KEY_ERROR) != '\0')
+		printf("  why                  %s\n"
+		       "  once it is mended    udsctl enable %s\n",
+		       record_get(r, KEY_ERROR), record_get(r, KEY_SERVICE));
 	printf("  socket               %s, for %s\n", record_get(r, KEY_SOCKET),
 	       cell_age(r, KEY_UPTIME));
 	printf("  %s              %s\n", wait ? "handler" : "worker ", worker);
@@ -225,7 +229,7 @@ static void json_text(const char *text)
 static bool json_is_literal(const char *key, const char *value)
 {
 	static const char *const names[] = {KEY_SERVICE, KEY_SOCKET, KEY_RULE,
-					    KEY_VERSION};
+					    KEY_VERSION, KEY_ERROR};
 	size_t len = strlen(value), digits = strspn(value, "0123456789");
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)

@@ -10,11 +10,13 @@
 #include "service/lifecycle.h"
 #include "common/log.h"
 #include "common/pidfile.h"
+#include "service/problem.h"
 #include "config/service.h"
 #include "service/services.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,17 +30,21 @@ struct change {
 	struct instance *fresh;  /* its new instance; NULL: nothing has changed */
 	struct instance *hidden; /* whose path was moved out of the way; NULL: none's */
 	bool applied; /* the giver's socket has its owner, mode and backlog already */
+	bool enabled; /* it is to have a socket */
+	bool same;    /* the same was written of the one before */
+	struct failure
+		failure; /* why it has no socket yet: no reason to refuse the rest */
 };
 
 struct plan {
 	struct loaded *loaded;
+	bool tolerant;
 	struct tally *tally;
 	size_t count;
 	struct change *changes;
-	int pidfile; /* the new one; -1: as it was */
-	int spare;   /* a descriptor, so that there is one to put things back with */
-	char *error; /* what went wrong */
-	size_t size;
+	int pidfile;   /* the new one; -1: as it was */
+	int spare;     /* a descriptor, so that there is one to put things back with */
+	char **errors; /* what went wrong */
 };
 
 static const struct service *find_name(const struct config *c, const char *name)
@@ -67,7 +73,11 @@ static void match(struct plan *p)
 
 		c->service = config_socket(p->loaded->config, n);
 		c->before = services_find(c->service->name);
-		if (c->service->enabled)
+		c->same = c->before != NULL &&
+			  service_same_text(c->before->service, c->service);
+		c->enabled = p->tolerant && c->before != NULL ? c->before->enabled
+							      : c->service->enabled;
+		if (c->enabled)
 			c->giver = find_socket(c->service, false);
 		if (c->before == NULL && c->giver != NULL &&
 		    find_name(p->loaded->config, c->giver->service->name) == NULL)
@@ -75,19 +85,66 @@ static void match(struct plan *p)
 	}
 }
 
-static bool is_unchanged(const struct change *c)
+/* Whether the instance before goes on. One that was serving does so even if its service cannot run as
+ * things are now. */
+static bool is_kept(const struct plan *p, const struct change *c)
 {
-	return c->before != NULL && c->before->enabled == c->service->enabled &&
-	       c->giver == (c->service->enabled ? c->before : NULL) &&
-	       service_same(c->before->service, c->service);
+	const struct instance *i = c->before;
+
+	if (i == NULL)
+		return false;
+	if (!service_can_run(c->service))
+		return c->same;
+	if (p->tolerant && i->problem.kind == PROBLEM_NONE)
+		return true;
+	return i->enabled == c->enabled && c->giver == (c->enabled ? i : NULL) &&
+	       service_can_run(i->service) && service_same(i->service, c->service);
+}
+
+__attribute__((format(printf, 2, 3))) static void add_error(struct plan *p,
+							    const char *format, ...)
+{
+	va_list args;
+
+	free(*p->errors);
+	va_start(args, format);
+	if (vasprintf(p->errors, format, args) < 0)
+		*p->errors = NULL;
+	va_end(args);
 }
 
 static int refuse_change(struct plan *p, const struct service *s, struct failure f)
 {
-	snprintf(p->error, p->size, "%s:%u: service %s: %s: %s: %s",
-		 s->at.file != NULL ? s->at.file : "command line", s->at.line, s->name,
-		 s->socket, f.operation, strerror(f.error));
+	add_error(p, "%s:%u: error: service %s: %s: %s: %s",
+		  s->at.file != NULL ? s->at.file : "command line", s->at.line, s->name,
+		  s->socket, f.operation, strerror(f.error));
 	return -1;
+}
+
+/* A service that is new or has changed is to be able to run. */
+static int check_changes(struct plan *p)
+{
+	for (size_t n = 0; n < p->count; n++) {
+		const struct change *c = &p->changes[n];
+
+		if (service_can_run(c->service) || is_kept(p, c))
+			continue;
+		add_error(p, "%s", ""); /* the findings have said it */
+		return -1;
+	}
+	return 0;
+}
+
+/* The new instance cannot have its socket. If the same was wanted before that is its state, else it
+ * refuses the config. */
+static int fail_change(struct plan *p, struct change *c, struct failure f)
+{
+	if (!c->same)
+		return refuse_change(p, c->service, f);
+	c->failure = f;
+	instance_free(c->fresh);
+	c->fresh = NULL;
+	return 0;
 }
 
 /* A new instance, with a socket of its own if there is none for it. */
@@ -99,9 +156,10 @@ static int make_instance(struct plan *p, struct change *c)
 	c->fresh = lifecycle_new(p->loaded, s);
 	if (c->fresh == NULL)
 		return refuse_change(p, s, failure("make an instance"));
+	c->fresh->enabled = c->enabled;
 	if (c->before != NULL)
 		c->fresh->board = board_hold(c->before->board);
-	if (!s->enabled || c->giver != NULL)
+	if (!c->enabled || c->giver != NULL)
 		return 0;
 	c->hidden = find_socket(s, true);
 	if (c->hidden != NULL &&
@@ -110,15 +168,25 @@ static int make_instance(struct plan *p, struct change *c)
 		return refuse_change(p, s, failure("make room for it"));
 	}
 	f = listener_open(s, &c->fresh->listener, 0);
-	return failed(f) ? refuse_change(p, s, f) : 0;
+	return failed(f) ? fail_change(p, c, f) : 0;
 }
 
 static int make_instances(struct plan *p)
 {
 	for (size_t n = 0; n < p->count; n++)
-		if (!is_unchanged(&p->changes[n]) && make_instance(p, &p->changes[n]) < 0)
+		if (!is_kept(p, &p->changes[n]) && make_instance(p, &p->changes[n]) < 0)
 			return -1;
 	return 0;
+}
+
+/* Whether a socket that stays may have another owner, mode or backlog now. */
+static bool is_to_apply(const struct plan *p, const struct change *c)
+{
+	if (c->giver == NULL || !service_can_run(c->service) ||
+	    (p->tolerant && c->fresh == NULL))
+		return false;
+	return !service_can_run(c->giver->service) ||
+	       !service_same_socket(c->giver->service, c->service);
 }
 
 /* Gives kept sockets their new owner, mode and backlog. */
@@ -128,13 +196,16 @@ static int apply_to_sockets(struct plan *p)
 		struct change *c = &p->changes[n];
 		struct failure f;
 
-		if (c->giver == NULL ||
-		    service_same_socket(c->giver->service, c->service))
+		if (!is_to_apply(p, c))
 			continue;
-		c->applied = true;
+		c->applied = service_can_run(c->giver->service);
 		f = listener_apply(c->service, &c->giver->listener);
-		if (failed(f))
+		if (failed(f) && c->fresh != NULL && !c->applied) {
+			if (fail_change(p, c, f) < 0)
+				return -1;
+		} else if (failed(f)) {
 			return refuse_change(p, c->service, f);
+		}
 	}
 	return 0;
 }
@@ -152,8 +223,8 @@ static int take_pidfile(struct plan *p)
 	p->pidfile = pidfile_take(path);
 	if (p->pidfile >= 0)
 		return 0;
-	snprintf(p->error, p->size, "pid-file %s: %s", path,
-		 errno == EWOULDBLOCK ? "another udsd holds it" : strerror(errno));
+	add_error(p, "pid-file %s: %s", path,
+		  errno == EWOULDBLOCK ? "another udsd holds it" : strerror(errno));
 	return -1;
 }
 
@@ -190,13 +261,44 @@ static void pass_predecessors(struct instance *from, struct instance *to)
 	}
 }
 
+/* What is known now of an instance that stays. */
+static void keep_problem(const struct change *c, struct instance *i)
+{
+	bool news = false;
+
+	if (!c->enabled)
+		problem_clear(i);
+	else if (!service_can_run(c->service))
+		news = problem_set(i, &c->service->problem);
+	else if (failed(c->failure))
+		news = problem_set_failure(i, c->failure);
+	else if (i->problem.kind != PROBLEM_NONE && i->listener.fd >= 0) {
+		problem_clear(i);
+		listener_log(i->service);
+	}
+	if (news)
+		problem_log(i);
+}
+
+/* One that serves keeps what it was configured while the service cannot run as it is now. */
 static void keep(struct plan *p, struct change *c, int64_t now)
 {
 	struct instance *i = c->before;
 
-	loaded_release(i->loaded);
-	i->loaded = loaded_hold(p->loaded);
-	i->service = c->service;
+	i->in_force = true;
+	i->enabled = c->enabled;
+	if (service_can_run(c->service) ? service_same(i->service, c->service)
+					: !service_can_run(i->service)) {
+		struct loaded *before = i->loaded;
+
+		i->loaded = loaded_hold(p->loaded);
+		i->service = c->service;
+		i->backoff.service = i->service->name;
+		loaded_release(before);
+	}
+	keep_problem(c, i);
+	if (p->tolerant)
+		return;
 	backoff_init(&i->backoff, i->service->name); /* all is tried again */
 	instance_retry(i, now);
 }
@@ -206,9 +308,10 @@ static void put_in_force(struct plan *p, struct change *c)
 	if (c->giver != NULL) {
 		pass_predecessors(c->giver, c->fresh);
 		lifecycle_pass_listener(c->giver, c->fresh);
-	} else if (c->service->enabled) {
-		listener_log(c->service);
 	}
+	if (c->enabled && (c->giver == NULL || c->giver->problem.kind != PROBLEM_NONE))
+		listener_log(c->service);
+	c->fresh->in_force = true;
 	if (!instance_is_control(c->fresh)) {
 		p->tally->added += c->before == NULL;
 		p->tally->changed += c->before != NULL;
@@ -220,10 +323,12 @@ static void put_in_force(struct plan *p, struct change *c)
 static void supersede_others(struct plan *p, int64_t now)
 {
 	for (struct instance *i = services_first(); i != NULL; i = i->next)
-		if (!instance_is_superseded(i) && i->loaded != p->loaded) {
+		if (!instance_is_superseded(i) && !i->in_force) {
 			p->tally->removed += !instance_is_control(i);
 			lifecycle_supersede(i, now);
 		}
+	for (struct instance *i = services_first(); i != NULL; i = i->next)
+		i->in_force = false;
 	p->tally->removed -= p->tally->changed;
 }
 
@@ -258,23 +363,25 @@ static void commit(struct plan *p, int64_t now)
 	services_changed();
 }
 
-int apply_config(struct loaded *loaded, struct tally *tally, char *error, size_t size,
+int apply_config(struct loaded *loaded, bool tolerant, struct tally *tally, char **errors,
 		 int64_t now)
 {
 	struct plan p = {.loaded = loaded,
+			 .tolerant = tolerant,
 			 .tally = tally,
 			 .count = config_sockets(loaded->config),
 			 .pidfile = -1,
-			 .error = error,
-			 .size = size};
+			 .errors = errors};
 	int rc = -1;
 
+	*errors = NULL;
 	p.changes = calloc(p.count + 1, sizeof(*p.changes));
 	p.spare = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
-	snprintf(error, size, "%s", strerror(p.changes == NULL ? ENOMEM : errno));
+	add_error(&p, "%s", strerror(p.changes == NULL ? ENOMEM : errno));
 	if (p.changes != NULL && p.spare >= 0) {
 		match(&p);
-		if (make_instances(&p) == 0 && apply_to_sockets(&p) == 0)
+		if (check_changes(&p) == 0 && make_instances(&p) == 0 &&
+		    apply_to_sockets(&p) == 0)
 			rc = take_pidfile(&p);
 		if (rc == 0)
 			commit(&p, now);

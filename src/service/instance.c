@@ -70,6 +70,8 @@ void instance_free(struct instance *i)
 	instance_count_unwritten(i);
 	log_channel_close(&i->log);
 	board_release(i->board);
+	free((void *)(uintptr_t)i->problem.text);
+	free((void *)(uintptr_t)i->problem.step);
 	if (i->loaded == NULL)
 		free((void *)(uintptr_t)i->service);
 	loaded_release(i->loaded);
@@ -90,14 +92,14 @@ bool instance_is_finished(const struct instance *i)
 static bool wants_clients(const struct instance *i)
 {
 	return i->listener.fd >= 0 && i->worker == 0 && i->state == INSTANCE_CURRENT &&
-	       i->predecessors == 0 && !i->listener_shut;
+	       i->predecessors == 0 && !i->listener_shut && service_can_run(i->service);
 }
 
 /* Whether a line on handlers' standard error is one. */
 static bool wants_lines(const struct instance *i)
 {
 	return i->stderr_out >= 0 && i->worker == 0 && i->state != INSTANCE_STOPPING &&
-	       i->predecessors == 0;
+	       i->predecessors == 0 && service_can_run(i->service);
 }
 
 static void watch_or_retry(struct instance *i, struct watch *w, int fd, bool on)

@@ -31,6 +31,8 @@ struct instance {
 	struct loaded *loaded; /* what `service` is in; NULL: it is the instance's own */
 	const struct service *service;
 	enum instance_state state;
+	struct problem problem; /* see problem.h; its texts are the instance's */
+	bool in_force;          /* apply.c: the config to come keeps it */
 	/* It is to have a socket: the config's word, until an administrator says otherwise. */
 	bool enabled;
 	struct listener listener;

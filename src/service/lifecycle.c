@@ -183,7 +183,7 @@ static void retire(struct instance *i, char order, int64_t now)
 	}
 	if (i->retire_until == CLOCK_NEVER)
 		i->retire_until = now + instance_time_to_answer(order);
-	if (i->worker == 0 && !instance_is_control(i) &&
+	if (i->worker == 0 && !instance_is_control(i) && service_can_run(i->service) &&
 	    has_events(i->listener.fd, POLLIN, ~0) && now < i->retire_until)
 		instance_start(i, now);
 	if (i->worker != 0)
@@ -224,10 +224,10 @@ static void begin_to_retire(struct instance *i, enum instance_state state, char 
 {
 	bool first = !instance_is_retiring(i);
 
-	if (i->listener.fd < 0)
-		return;
 	if (i->state == INSTANCE_CURRENT)
 		i->state = state;
+	if (i->listener.fd < 0)
+		return;
 	if (first)
 		listener_remove(i->service, &i->listener);
 	if (first || (order == WORKER_REFUSE && i->order != order))

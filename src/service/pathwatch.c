@@ -6,6 +6,7 @@
 #include "service/apply.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "service/problem.h"
 #include "service/services.h"
 
 #include <errno.h>
@@ -15,7 +16,6 @@
 #include <unistd.h>
 
 #define LOOK_PAUSE (100 * NSEC_PER_MSEC)
-#define LOOK_AGAIN NSEC_PER_SEC
 #define SOCKET_EVENTS (IN_ATTRIB | IN_MOVE_SELF | IN_DELETE_SELF)
 #define DIRECTORY_EVENTS (IN_MOVE_SELF | IN_DELETE_SELF | IN_ONLYDIR)
 
@@ -50,12 +50,14 @@ void pathwatch_close(void)
 	close(inotify);
 }
 
-/* One that has no socket yet could not be opened after an upgrade. */
+/* One that has no socket could not be opened because its path was taken. */
 static bool is_watched(const struct instance *i)
 {
-	return i->state == INSTANCE_CURRENT && i->enabled &&
-	       (i->listener.fd < 0 ||
-		(!i->listener.foreign && *i->service->socket != '@'));
+	if (i->state != INSTANCE_CURRENT || !i->enabled)
+		return false;
+	if (i->listener.fd < 0)
+		return problem_is_path(i);
+	return !i->listener.foreign && *i->service->socket != '@';
 }
 
 /* Directories further up may be renamed, too. Their watches are shared by many, and stay. */
@@ -114,7 +116,9 @@ static void renew(struct instance *i, bool should_log, int64_t now)
 
 	pathwatch_forget(i);
 	f = apply_instance(i, true, now);
-	if (!failed(f) || !should_log)
+	if (failed(f) && i->listener.fd < 0 && problem_set_failure(i, f))
+		problem_log(i);
+	if (!failed(f) || i->listener.fd < 0 || !should_log)
 		return;
 	snprintf(error, sizeof(error), "cannot be made: %s: %s", f.operation,
 		 strerror(f.error));
@@ -182,6 +186,6 @@ void pathwatch_tick(int64_t now)
 		again = again || (is_watched(i) &&
 				  (i->seen != LISTENER_OURS || i->listener.wd < 0));
 	if (again)
-		look_at = now + LOOK_AGAIN;
+		look_at = now + PROBLEM_LOOK;
 	seen = services_version(); /* what we renewed ourselves was looked at */
 }

@@ -8,6 +8,7 @@
 #include "service/apply.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "service/problem.h"
 #include "service/sdnotify.h"
 #include "common/protocol.h"
 #include "service/services.h"
@@ -113,32 +114,64 @@ bool reload_is(pid_t pid)
 	return pid == reload_loader.pid;
 }
 
-/* A line of the log for each line of the text. */
-static void log_and_report(const struct findings *found)
+static void report_line(bool warning, const char *text, size_t len)
+{
+	struct log_line line;
+
+	if (reload_report != NULL)
+		fprintf(reload_report, "%.*s\n", (int)len, text);
+	log_begin(&line, warning ? LOG_WARNING : LOG_ERR, "reload");
+	log_bytes(&line, warning ? "warning" : "error", text, len);
+	log_end(&line);
+}
+
+/* A line of the log for each line of the text; without the errors if the config was accepted. */
+static void report_findings(const struct findings *found, bool accepted)
 {
 	const char *text = found != NULL ? found->text : NULL;
 
-	report(text);
 	while (text != NULL && *text != '\0') {
 		size_t len = strcspn(text, "\n");
 		bool warning = memmem(text, len, ": warning: ", 11) != NULL;
-		struct log_line line;
 
-		log_begin(&line, warning ? LOG_WARNING : LOG_ERR, "reload");
-		log_bytes(&line, warning ? "warning" : "error", text, len);
-		log_end(&line);
+		if (warning || !accepted)
+			report_line(warning, text, len);
 		text += len + (text[len] == '\n');
+	}
+}
+
+/* What does not run, though nothing was written that refuses the config. */
+static void report_problems(void)
+{
+	for (const struct instance *i = services_first(); i != NULL; i = i->next) {
+		const char *text = i->problem.text;
+		size_t place;
+		char line[1024];
+
+		if (i->state != INSTANCE_CURRENT || text == NULL)
+			continue;
+		place = problem_place(text);
+		snprintf(line, sizeof(line), "%.*swarning: %s", (int)place, text,
+			 text + place);
+		report_line(true, line, strlen(line));
 	}
 }
 
 static void apply_loaded(struct loaded *loaded, int64_t now)
 {
-	char error[1024];
+	char *errors;
+	int rc = apply_config(loaded, false, &reload_tally, &errors, now);
 
-	if (apply_config(loaded, &reload_tally, error, sizeof(error), now) < 0) {
-		refuse_reload(error, ANSWER_REFUSED);
+	report_findings(loaded_findings(loaded), rc == 0);
+	if (rc < 0)
+		refuse_reload(errors == NULL    ? strerror(ENOMEM)
+			      : *errors != '\0' ? errors
+						: NULL,
+			      ANSWER_REFUSED);
+	free(errors);
+	if (rc < 0)
 		return;
-	}
+	report_problems();
 	reload_state = RELOAD_DRAINING;
 	reload_until = CLOCK_NEVER;
 }
@@ -150,8 +183,8 @@ bool reload_exited(pid_t pid, int status, int64_t now)
 	if (pid != reload_loader.pid)
 		return false;
 	loaded = loader_take(&reload_loader, status);
-	log_and_report(loaded != NULL ? loaded_findings(loaded)
-				      : loader_findings(&reload_loader));
+	if (loaded == NULL)
+		report_findings(loader_findings(&reload_loader), false);
 	if (loaded == NULL)
 		refuse_reload(*reload_loader.error != '\0' ? reload_loader.error : NULL,
 			      ANSWER_REFUSED);

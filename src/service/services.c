@@ -74,7 +74,7 @@ size_t services_listening(void)
 
 	for (const struct instance *i = services_list; i != NULL; i = i->next)
 		n += i->listener.fd >= 0 && !instance_is_retiring(i) &&
-		     !instance_is_control(i);
+		     !instance_is_control(i) && service_can_run(i->service);
 	return n;
 }
 

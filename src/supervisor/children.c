@@ -9,6 +9,7 @@
 #include "supervisor/logger.h"
 #include "service/orphans.h"
 #include "common/privilege.h"
+#include "service/recheck.h"
 #include "service/reload.h"
 #include "service/services.h"
 #include "upgrade/upgrade.h"
@@ -25,6 +26,7 @@ static const struct {
 	bool (*exited)(pid_t pid, int status, int64_t now);
 } helpers[] = {{logger_is, logger_exited},
 	       {reload_is, reload_exited},
+	       {recheck_is, recheck_exited},
 	       {upgrade_is, upgrade_exited},
 	       {control_is_writer, control_writer_exited}};
 

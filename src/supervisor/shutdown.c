@@ -8,6 +8,7 @@
 #include "service/lifecycle.h"
 #include "common/log.h"
 #include "service/orphans.h"
+#include "service/recheck.h"
 #include "service/reload.h"
 #include "service/sdnotify.h"
 #include "service/services.h"
@@ -34,6 +35,7 @@ static void begin_stop(const char *reason, int64_t now)
 	log_event(LOG_NOTICE, "stop", "reason", reason, NULL);
 	sdnotify_stopping();
 	reload_abandon();
+	recheck_abandon(false);
 	upgrade_abandon();
 	for (struct instance *i = services_first(); i != NULL; i = i->next)
 		if (!is_control(i))

@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "service/orphans.h"
 #include "common/pidfile.h"
+#include "service/problem.h"
 #include "service/services.h"
 
 #include <errno.h>
@@ -96,32 +97,70 @@ static int open_pidfile(void)
 	return startup_error(EX_OSERR, path, strerror(errno));
 }
 
-static int socket_error(const struct service *s, struct failure f)
+/* What is wrong with a service, and what follows. Faults of its options have been said already. */
+static void report_problem(const struct instance *i)
 {
-	if (s->handler != NULL)
-		fprintf(stderr, "udsd: service %s: ", s->name);
+	const char *name = i->service->name, *text = i->problem.text;
+	int place = (int)problem_place(text);
+	const char *state = i->problem.kind == PROBLEM_DISPLACED ? "displaced" : "failed";
+	int seconds =
+		(int)((problem_is_path(i) ? PROBLEM_LOOK : PROBLEM_RETRY) / NSEC_PER_SEC);
+
+	if (service_can_run(i->service))
+		fprintf(stderr, "%.*s%serror: %s\n", place, text,
+			place == 0 ? "udsd: " : "", text + place);
+	if (instance_is_control(i))
+		fprintf(stderr, "udsd: the control socket: %s, tried again every %d s\n",
+			state, seconds);
+	else if (services_config()->control.socket == NULL)
+		fprintf(stderr, "udsd: service %s: %s, tried again every %d s\n", name,
+			state, seconds);
 	else
-		fputs("udsd: control-socket ", stderr);
-	fprintf(stderr, "%s: %s: %s\n", s->socket, f.operation, strerror(f.error));
-	return f.error == EADDRINUSE ? EX_UNAVAILABLE : EX_OSERR;
+		fprintf(stderr,
+			"udsd: service %s: %s, tried again every %d s, or now by: "
+			"udsctl enable %s\n",
+			name, state, seconds, name);
 }
 
-/* Whoever has the lock of the pid file may take over what another udsd has just left. */
+/* A command's only socket is to be there. */
+static int socket_error(const struct instance *i)
+{
+	fprintf(stderr, "udsd: error: %s\n", i->problem.text);
+	return i->problem.kind == PROBLEM_DISPLACED ? EX_UNAVAILABLE : EX_OSERR;
+}
+
+/* Opens the socket of an instance that is to have one, or notes why that cannot be. */
+static void open_listener(struct instance *i, int64_t until)
+{
+	struct failure f = SUCCESS;
+	bool passed = listen_fds_listener(i->service, &i->listener) == 0;
+
+	i->seen = passed ? LISTENER_OURS : LISTENER_GONE;
+	if (!service_can_run(i->service))
+		(void)problem_set(i, &i->service->problem);
+	else if (!passed)
+		f = listener_open(i->service, &i->listener, until);
+	if (failed(f))
+		(void)problem_set_failure(i, f);
+	else
+		i->seen = LISTENER_OURS;
+}
+
+/* Whoever has the lock of the pid file may take over what another udsd has just left. One service's
+ * problem is no other's. */
 static int open_listeners(void)
 {
 	int64_t until = services_pidfile >= 0 ? clock_now() + PATIENCE : 0;
+	bool needed = services_origin.source->command != NULL && !listen_fds_is_upgrade();
 
 	for (struct instance *i = services_first(); i != NULL; i = i->next) {
-		struct failure f;
-
-		if (!i->enabled || listen_fds_listener(i->service, &i->listener) == 0)
+		if (!i->enabled)
 			continue;
-		f = listener_open(i->service, &i->listener, until);
-		if (!failed(f))
-			continue;
-		if (!listen_fds_is_upgrade())
-			return socket_error(i->service, f);
-		i->seen = LISTENER_FOREIGN; /* it is tried again; the others go on */
+		open_listener(i, until);
+		if (i->problem.kind != PROBLEM_NONE && needed)
+			return socket_error(i);
+		if (i->problem.kind != PROBLEM_NONE)
+			report_problem(i);
 	}
 	services_changed();
 	return 0;
@@ -152,7 +191,7 @@ static void settle_listeners(void)
 	for (struct instance *i = services_first(); i != NULL; i = i->next) {
 		struct failure f = SUCCESS;
 
-		if (i->listener.fd >= 0)
+		if (i->listener.fd >= 0 && service_can_run(i->service))
 			f = listener_apply(i->service, &i->listener);
 		if (failed(f))
 			log_event(LOG_WARNING, "listen", "service", i->service->name,
@@ -171,7 +210,9 @@ static void log_start(void)
 	log_num(&line, "services", (int64_t)services_listening());
 	log_end(&line);
 	for (struct instance *i = services_first(); i != NULL; i = i->next)
-		if (i->listener.fd >= 0)
+		if (i->problem.kind != PROBLEM_NONE)
+			problem_log(i);
+		else if (i->listener.fd >= 0)
 			listener_log(i->service);
 }
 

@@ -15,6 +15,7 @@
 #include "service/orphans.h"
 #include "service/pathwatch.h"
 #include "common/pidfile.h"
+#include "service/recheck.h"
 #include "service/reload.h"
 #include "service/sdnotify.h"
 #include "supervisor/shutdown.h"
@@ -83,10 +84,27 @@ static void task_tick(int64_t now)
 {
 	if (now < task_due())
 		return;
+	recheck_abandon(true);
 	if (reload_is_wanted())
 		reload_begin(now);
 	else
 		upgrade_begin(now);
+}
+
+static bool task_is_running(void)
+{
+	return shutdown_has_begun() || reload_is_running() || upgrade_is_running();
+}
+
+static int64_t rechecks_due(void)
+{
+	return task_is_running() ? CLOCK_NEVER : recheck_due();
+}
+
+static void rechecks_tick(int64_t now)
+{
+	if (!task_is_running())
+		recheck_tick(now);
 }
 
 static int64_t instances_due(void)
@@ -158,6 +176,7 @@ static const struct {
 	{paths_due, paths_tick},
 	{reload_due, reload_tick},
 	{upgrade_due, upgrade_tick},
+	{rechecks_due, rechecks_tick},
 	{control_due, control_tick},
 	{shutdown_due, shutdown_tick},
 	{logger_due, logger_tick},

@@ -72,6 +72,20 @@ static char **probe_arguments(char **argv)
 	return with;
 }
 
+/* An empty parcel (below) says what the check is for: only faults of the config's own text refuse. */
+static int set_probe_environment(void)
+{
+	char text[32], pid[16];
+	int list = memfd_create("udsd: names", 0);
+
+	snprintf(text, sizeof(text), LISTEN_FDS_LIST "%d", LISTEN_FDS_FIRST);
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	if (list < 0 || dup2(list, LISTEN_FDS_FIRST) < 0 ||
+	    setenv("LISTEN_FDNAMES", text, 1) < 0 || setenv("LISTEN_FDS", "1", 1) < 0)
+		return -1;
+	return setenv("LISTEN_PID", pid, 1);
+}
+
 static _Noreturn void probe(void)
 {
 	char **argv = probe_arguments(services_origin.argv);
@@ -80,10 +94,10 @@ static _Noreturn void probe(void)
 	sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	if (argv != NULL && dup2(probe_output, STDOUT_FILENO) >= 0 &&
-	    dup2(probe_output, STDERR_FILENO) >= 0 &&
+	    dup2(probe_output, STDERR_FILENO) >= 0 && set_probe_environment() == 0 &&
 	    setrlimit(RLIMIT_NOFILE, &instance_nofile) == 0)
 		execv(argv[0], argv);
-	dprintf(probe_output, "%s: %s\n", services_origin.argv[0], strerror(errno));
+	dprintf(STDERR_FILENO, "%s: %s\n", services_origin.argv[0], strerror(errno));
 	_exit(127);
 }
 

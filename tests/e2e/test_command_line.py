@@ -305,7 +305,7 @@ class CommandLine(Case):
 
     def test_a_path_served_by_another_is_69(self):
         self.udsd(service("s", socket=self.socket, handler=[CAT]))
-        done = self.run_udsd("-f", "-c", self.conf)
+        done = self.run_udsd(self.socket, CAT)
         self.assertEqual(done.returncode, SERVED)
         self.assertIn(self.socket, done.stderr)
         self.assertEqual(self.talk(self.socket, b"x"), b"x")

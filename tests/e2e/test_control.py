@@ -51,12 +51,15 @@ class Access(ControlCase):
         self.assertEqual([path for path in proc.listening() if path.startswith(self.dir)],
                          [sup.socket])
 
-    def test_one_that_another_serves_is_refused(self):
+    def test_one_that_another_serves_is_left_alone(self):
         self.serve_controlled(self.section("s"))
-        done = self.run_udsd("-f", "-c", self.write("two.conf", self.controlled(
-            'pid-file = ""\ndefaults { user = "%s" }\n' % USER.pw_name + self.section("t"))))
-        self.assertEqual(done.returncode, 69, done.stderr)
-        self.assertRegex(done.stderr, "control-socket %s: served by another" % self.control)
+        sup = self.start(["-f", "-c", self.write("two.conf", self.controlled(
+            'pid-file = ""\ndefaults { user = "%s" }\n' % USER.pw_name + self.section("t")))])
+        fail = sup.wait_event("fail", service="(control)", step="control-socket")
+        self.assertRegex(fail["error"], "control-socket %s: served by another" % self.control)
+        self.greeted(self.path("t.sock")).close()
+        self.assertEqual(sup.stop(), 0)
+        self.assertIn("status service=s ", self.ask(b"status\n"))
 
 
 class Protocol(ControlCase):

@@ -11,9 +11,6 @@ import subprocess
 from lib import IS_ROOT, PYTHON, USER, Case, complete, main, needs_root, service, wait_for
 
 STREAM, SEQPACKET, DGRAM = socket.SOCK_STREAM, socket.SOCK_SEQPACKET, socket.SOCK_DGRAM
-SERVED = 69
-SYSTEM = 71
-REFUSALS = (SERVED, SYSTEM, 78)
 # Exits 0 if the socket in its arguments could be connected to, however soon.
 SPY = """
 import os, socket, sys, time
@@ -240,15 +237,17 @@ class InTheWay(Case):
     def stale(self, path, kind=STREAM):
         self.bind(path, kind).close()
 
-    def assert_start_refused(self, statuses):
-        """Refused with the path, nothing changed, nothing left of the other services."""
+    def assert_left_alone(self):
+        """What is at the path stays as it was, and other services are served."""
         before = identity(self.target)
-        done = self.run_udsd("-f", "-c", self.path("refused.conf"))
-        self.assertIn(done.returncode, statuses, done.stderr)
-        self.assertIn(self.target, done.stderr)
-        self.assertEqual(identity(self.target), before)
+        sup = self.start(["-f", "-c", self.path("refused.conf")])
+        fail = sup.wait_event("fail", service="s", step="socket")
+        self.assertIn(self.target, fail["error"])
         for name in ("before", "after"):
-            self.assertFalse(os.path.lexists(self.path(name)))
+            sup.wait_event("listen", service=name)
+            self.assertEqual(self.talk(self.path(name), b"x"), b"hello\r\nx")
+        self.assertEqual(sup.stop(), 0)
+        self.assertEqual(identity(self.target), before)
 
     def test_what_is_not_a_socket(self):
         def symlink_to(make):
@@ -280,7 +279,7 @@ class InTheWay(Case):
                     self.text.replace(self.path("s") + '"', self.target + '"'),
                 )
                 make(self.target)
-                self.assert_start_refused(REFUSALS)
+                self.assert_left_alone()
 
     def test_a_live_socket(self):
         for kind, listen in (
@@ -291,7 +290,7 @@ class InTheWay(Case):
         ):
             with self.subTest(kind=kind, listen=listen):
                 sock = self.bind(self.target, kind, listen)
-                self.assert_start_refused([SERVED])
+                self.assert_left_alone()
                 sock.settimeout(0.1)
                 if listen:
                     with self.assertRaises(socket.timeout):
@@ -301,18 +300,19 @@ class InTheWay(Case):
 
     def test_an_abstract_name_that_is_served(self):
         name = "@udsd-e2e-%d-live" % os.getpid()
-        self.bind("\0" + name[1:])
+        other = self.bind("\0" + name[1:])
         text = service("s", socket=name, handler=[self.echo()], allow=["any"])
-        self.write("refused.conf", complete(text))
-        done = self.run_udsd("-f", "-c", self.path("refused.conf"))
-        self.assertEqual(done.returncode, SERVED)
-        self.assertIn(name, done.stderr)
+        sup = self.start(["-f", "-c", self.write("refused.conf", complete(text))])
+        self.assertIn(name, sup.wait_event("fail", service="s")["error"])
+        other.close()
+        sup.wait_event("listen", service="s")
+        self.assertEqual(self.talk(name, b"x"), b"hello\r\nx")
 
     def test_a_full_backlog_is_a_live_socket(self):
         sock = self.bind(self.target, listen=False)
         sock.listen(0)
         self.connect(self.target)
-        self.assert_start_refused([SERVED])
+        self.assert_left_alone()
 
     def test_a_stale_socket_is_replaced(self):
         for kind in (STREAM, SEQPACKET, DGRAM):
@@ -338,20 +338,23 @@ class InTheWay(Case):
             "refused.conf",
             self.text.replace(self.path("s") + '"', self.path("file/s") + '"'),
         )
-        self.assert_start_refused(REFUSALS)
+        self.assert_left_alone()
 
-    def test_of_two_that_start_at_once_one_wins(self):
+    def test_of_two_that_start_at_once_one_waits_for_the_other(self):
         text = complete(service("s", socket=self.target, handler=[self.echo()]))
         conf = self.write("race.conf", text)
-        for _ in range(15):
+        for _ in range(5):
             self.stale(self.target)
             sups = [self.start(["-f", "-c", conf]) for _ in range(2)]
-            wait_for(lambda: any(sup.poll() is not None for sup in sups))
-            loser, winner = sorted(sups, key=lambda sup: sup.poll() is None)
+            wait_for(lambda: all(sup.events("start") for sup in sups))
+            wait_for(lambda: any(sup.events("fail") for sup in sups))
+            loser, winner = sorted(sups, key=lambda sup: not sup.events("fail"))
             winner.wait_event("listen")
-            self.assertEqual(loser.result, SERVED)
             self.assertEqual(self.talk(self.target, b"x"), b"hello\r\nx")
             self.assertEqual(winner.stop(), 0)
+            loser.wait_event("listen")
+            self.assertEqual(self.talk(self.target, b"x"), b"hello\r\nx")
+            self.assertEqual(loser.stop(), 0)
             self.assertFalse(os.path.lexists(self.target))
 
 

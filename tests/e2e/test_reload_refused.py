@@ -89,7 +89,7 @@ class Refused(OrderCase):
             bad = self.section("t", socket=self.path(name))
             for text in (self.good + bad, bad + self.good, self.section("s", type="seqpacket") + bad):
                 with self.subTest(name=name, text=text):
-                    self.check(r"udsd\.conf:\d+: service t: .*" + self.path(name), text)
+                    self.check(r"udsd\.conf:\d+: error: service t: .*" + self.path(name), text)
         self.assertEqual(len(self.sup.events("listen")), 1)
         os.unlink(self.path("file"))
         self.assertEqual(self.reload(self.sup, self.good + bad)["added"], "2")

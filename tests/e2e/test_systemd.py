@@ -10,7 +10,6 @@ import time
 from lib import REFUSED, SRC, complete, main, needs, proc, wait_for
 from lib.fake_systemd import DGRAM, SEQPACKET, STREAM, SystemdCase, identity, now_usec
 
-SERVED = 69
 UNWANTED = "no service wants this descriptor: closed"
 
 
@@ -39,12 +38,16 @@ class Notify(SystemdCase):
         self.assertLessEqual({self.path("a"), late}, proc.listening())
 
     def test_nothing_when_a_start_fails(self):
+        text = self.text("a") + "nonsense = 1\n"
+        self.assertEqual(self.managed(text, ready=None).wait(), REFUSED)
+        self.assertEqual(self.manager.read(), [])
+
+    def test_ready_without_a_service_that_is_displaced(self):
         self.listening(self.path("taken"))
-        for text, status in ((self.text("a", "taken"), SERVED),
-                             (self.text("a") + "nonsense = 1\n", REFUSED)):
-            with self.subTest(status=status):
-                self.assertEqual(self.managed(text, ready=None).wait(), status)
-                self.assertEqual(self.manager.read(), [])
+        self.kept.add(self.path("taken"))
+        self.managed(self.text("a", "taken"), ready=None)
+        ready = self.manager.wait("READY", 1)
+        self.assertIn("1 sockets of 2 services", ready["STATUS"])
 
     def test_a_reload_is_reported(self):
         sup = self.managed()
