@@ -22,7 +22,7 @@ PRIVILEGES = {"chdir", "getgroups", "getresgid", "getresuid", "nice", "prctl", "
               "setpgid", "setresgid", "setresuid", "setrlimit", "setsid", "syscall"}
 # Places, by their names in src.
 DROPS = at("discard")                               # what is not read resets a client
-LOSES_LINES = at("write_all", "send_record")
+LOSES_LINES = at("output_write", "send_record")
 BECOMES = at("@privilege", "@setup", "@spawn", "worker_init@worker",
              "waitmode_execute@waitmode")              # the user, and what it has
 NEED_NOT = at("leave_keyring")
