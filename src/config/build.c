@@ -23,33 +23,80 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SYNTAX_MAX 64 /* rows of a table of options, and the sections */
+#define SYNTAX_MAX 100 /* rows of a table of options, and the sections */
 
 /* What may stand in a service, in defaults, and in the main file. */
 static struct syntax in_service[SYNTAX_MAX], in_defaults[SYNTAX_MAX], in_main[SYNTAX_MAX];
-static const struct syntax in_included[] = {
-	{"service", .titled = true, .section = in_service},
-	{0},
-};
+static struct syntax in_included[SYNTAX_MAX];
 
 static struct syntax *syntax_fill(struct syntax *to, const struct option_row *rows,
 				  unsigned without)
 {
 	for (; rows->name != NULL; rows++)
 		if ((rows->flags & without) == 0)
-			*to++ = (struct syntax){rows->name, option_is_list(rows), false,
-						NULL};
+			*to++ = (struct syntax){.name = rows->name,
+						.list = option_is_list(rows),
+						.adds = option_is_list(rows) &&
+							(rows->flags & OPTION_OWN) == 0};
+	return to;
+}
+
+/* Options that may be meant here, but stand elsewhere. */
+static struct syntax *syntax_fill_others(struct syntax *to, const struct option_row *rows,
+					 const char *elsewhere)
+{
+	for (; rows->name != NULL; rows++)
+		*to++ = (struct syntax){.name = rows->name, .elsewhere = elsewhere};
 	return to;
 }
 
 static void syntax_init(void)
 {
+	static const char outside[] =
+		"is for all services: it stands outside of sections",
+			  inside[] = "is an option of a service: it stands in a service "
+				     "section, or in defaults",
+			  own[] = "is of one service only: it stands there, not in "
+				  "defaults",
+			  included[] =
+				  "stands in the main file: an included file may hold "
+				  "service sections only";
+	const struct syntax service = {"service", .titled = true, .section = in_service},
+			    defaults = {"defaults", .section = in_defaults};
 	struct syntax *end = syntax_fill(in_main, global_options, 0);
 
-	*end++ = in_included[0];
-	*end = (struct syntax){"defaults", .section = in_defaults};
-	syntax_fill(in_service, service_options, 0);
-	syntax_fill(in_defaults, service_options, OPTION_OWN);
+	*end++ = service;
+	*end++ = defaults;
+	syntax_fill_others(end, service_options, inside);
+	end = syntax_fill(in_service, service_options, 0);
+	syntax_fill_others(end, global_options, outside);
+	end = syntax_fill(in_defaults, service_options, OPTION_OWN);
+	end = syntax_fill_others(end, service_options, own);
+	syntax_fill_others(end, global_options, outside);
+	end = in_included;
+	*end++ = service;
+	*end = defaults;
+	end++->elsewhere = included;
+	end = syntax_fill_others(end, global_options, included);
+	syntax_fill_others(end, service_options, inside);
+}
+
+/* A list that adds to that of defaults. */
+static const struct statement *build_joined(const struct build *b,
+					    const struct statement *before,
+					    const struct statement *given)
+{
+	struct statement *all = arena_take(b->scratch, sizeof(*all));
+
+	*all = *given;
+	all->append = before->append;
+	all->bad = given->bad || before->bad;
+	all->count = before->count + given->count;
+	all->texts = arena_take(b->scratch, (all->count + 1) * sizeof(*all->texts));
+	for (size_t i = 0; i < all->count; i++)
+		all->texts[i] = i < before->count ? before->texts[i]
+						  : given->texts[i - before->count];
+	return all;
 }
 
 static void build_options(const struct build *b, struct service *s,
@@ -59,10 +106,13 @@ static void build_options(const struct build *b, struct service *s,
 	s->socket_group = s->identity.gid = (gid_t)-1;
 	s->log_level = b->config->log_level;
 	for (const struct option_row *row = service_options; row->name != NULL; row++) {
-		const struct statement *given = section_find(own, row->name);
+		const struct statement *before = section_find(defaults, row->name),
+				       *given = section_find(own, row->name);
 
 		if (given == NULL)
-			given = section_find(defaults, row->name);
+			given = before;
+		else if (given->append && before != NULL)
+			given = build_joined(b, before, given);
 		option_set(b, s, row, given);
 		if (given != NULL)
 			service_note(b, b->scratch, s, row, given);
@@ -83,7 +133,8 @@ static void build_service(const struct build *b, const struct section *own,
 	if (error != NULL && *own->title != '\0') /* else that was reported */
 		fault_add(b->faults, own->at, "service: \"%s\" %s", own->title, error);
 	build_options(b, s, own, defaults);
-	service_finish(b, s, geteuid() == 0);
+	if (!own->bad)
+		service_finish(b, s, geteuid() == 0);
 }
 
 static void build_services(const struct build *b, const struct section *sections,

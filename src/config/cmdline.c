@@ -34,13 +34,16 @@ static bool command_adds_to(const char *name, size_t len)
 }
 
 /* A list may be given element by element, so each is added to it; but the handler is an argument. */
-static void command_put_option(FILE *f, const char *option)
+static void command_put_option(FILE *f, char *const *options, size_t i)
 {
+	const char *option = options[i];
 	size_t len = strcspn(option, "=");
-	bool list = command_adds_to(option, len);
+	bool list = command_adds_to(option, len), again = false;
 
+	while (i-- > 0)
+		again = again || strncmp(options[i], option, len + 1) == 0;
 	option += fprintf(f, "%.*s", (int)len, option) + 1;
-	fputs(list ? " += { " : " = ", f);
+	fprintf(f, " %s %s", list && again ? "+=" : "=", list ? "{ " : "");
 	if (!list || strcmp(option, "{}") != 0)
 		command_put_string(f, option);
 	fputs(list ? " }\n" : "\n", f);
@@ -84,7 +87,7 @@ char *command_config(char *const *options, size_t count, char *const *argv)
 	if (geteuid() == 0 && !command_has(options, count, "user="))
 		fputs("user = '0'\n", f); /* who started it */
 	for (size_t i = 0; i < count; i++)
-		command_put_option(f, options[i]);
+		command_put_option(f, options, i);
 	fputs("}\n", f);
 	if (fclose(f) != 0) {
 		free(text);

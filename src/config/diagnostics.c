@@ -38,6 +38,14 @@ static size_t invisible(const unsigned char *s)
 										      : 0;
 }
 
+bool fault_invisible(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (invisible((const unsigned char *)text + i) > 0)
+			return true;
+	return false;
+}
+
 /* Escapes `from`, which ends with two more zero bytes, into `to`, four times as large. */
 static void escape(char *to, const char *from)
 {

@@ -9,6 +9,7 @@
 #ifndef UDSD_DIAGNOSTICS_H
 #define UDSD_DIAGNOSTICS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Where something stands. file NULL: on the command line; line 0: the whole file. */
@@ -59,6 +60,9 @@ void fault_warn(struct faults *faults, struct place at, const char *format, ...)
 /* Makes the text: lines `FILE:LINE: error: TEXT` (a problem too) or `...: warning: TEXT`, sorted by file
  * and line; `udsd: error: TEXT` where there is no file. Done once. */
 void faults_finish(struct faults *faults);
+
+/* Whether a text has a character that looks like a space or like nothing, but is none. */
+bool fault_invisible(const char *text, size_t len);
 
 void faults_free(struct faults *faults);
 

@@ -43,18 +43,32 @@ static void globals_init_control(const struct build *b, const struct section *to
 		.backlog = INT32_MAX,
 		.log_level = LOG_INFO,
 	};
-	if (section_find(top, "control-allow") == NULL)
-		(void)rule_list_parse(b->arena, self, 2, &control->access.allow, &text);
+	(void)rule_list_parse(b->arena, self, 2, &control->access.allow, &text);
+}
+
+/* What `control-allow +=` says is added to the default. */
+static void globals_join_rules(const struct build *b, const struct rule_list *before)
+{
+	struct rule_list *list = &b->config->control.access.allow;
+	size_t count = before->count + list->count;
+	struct rule *all = arena_take(b->arena, count * sizeof(*all));
+
+	memcpy(all, before->rules, before->count * sizeof(*all));
+	memcpy(all + before->count, list->rules, list->count * sizeof(*all));
+	*list = (struct rule_list){count, all};
 }
 
 void globals_build(const struct build *b, const struct section *top,
 		   const struct load_source *source)
 {
+	const struct statement *allow = section_find(top, "control-allow");
 	struct config *c = b->config;
 	bool is_default =
 		source->path != NULL && strcmp(source->path, defaults_config()) == 0;
+	struct rule_list before;
 
 	globals_init_control(b, top);
+	before = c->control.access.allow;
 	for (const struct option_row *row = global_options; row->name != NULL; row++) {
 		const struct statement *given = section_find(top, row->name);
 
@@ -72,6 +86,8 @@ void globals_build(const struct build *b, const struct section *top,
 		c->control.at = given->at;
 		service_note(b, b->arena, &c->control, row, given);
 	}
+	if (allow != NULL && allow->append)
+		globals_join_rules(b, &before);
 	if (source->log_level >= 0)
 		c->log_level = source->log_level;
 	if (source->pid_file != NULL)

@@ -22,7 +22,8 @@ struct setter {
 	const char *text; /* the value; of a list, the element that is looked at */
 	size_t count;     /* of a list */
 	const char **texts;
-	int lookup; /* errno, where a name could not be looked up */
+	bool append; /* to what is the default */
+	int lookup;  /* errno, where a name could not be looked up */
 };
 
 static const char *set_bool(struct setter *x)
@@ -174,14 +175,18 @@ static const char *set_groups(struct setter *x)
 {
 	struct identity *id = x->field;
 
-	gid_t *groups = arena_take(x->build->arena, (x->count + 1) * sizeof(gid_t));
+	const struct service *s = (const void *)((char *)x->field - x->row->offset);
+	size_t own = x->append && s->account != NULL ? s->account->ngroups : 0;
+	gid_t *groups = arena_take(x->build->arena, (own + x->count + 1) * sizeof(gid_t));
 
+	if (own > 0)
+		memcpy(groups, s->account->groups, own * sizeof(gid_t));
 	for (size_t i = 0; i < x->count; i++) {
 		x->text = x->texts[i];
-		if (account_group(x->text, &groups[i]) < 0)
+		if (account_group(x->text, &groups[own + i]) < 0)
 			return lookup_error(x);
 	}
-	id->ngroups = x->count;
+	id->ngroups = own + x->count;
 	id->groups = groups;
 	return NULL;
 }
@@ -402,9 +407,12 @@ void option_set(const struct build *b, void *of, const struct option_row *row,
 			   .text = row->fallback};
 	const char *error;
 
+	if (given != NULL && given->bad)
+		given = NULL; /* the default does no harm: the config is refused */
 	if (given != NULL) {
 		x.count = given->count;
 		x.texts = given->texts;
+		x.append = given->append;
 		x.text = x.count > 0 ? x.texts[0] : "";
 	} else if (row->find_fallback != NULL) {
 		x.text = row->find_fallback();

@@ -2,356 +2,431 @@
  * scan.c: walks a config's text before libconfuse parses it.
  *
  * libconfuse gives the values. It takes a file that ends inside a section for a whole one, lets a
- * repeated option win in silence, stops at the first unknown option, expands ${...} from the
- * environment, and keeps no lines. So all of that is found and reported here, and each section's
- * text is parsed on its own. A tokenizer with the rules of libconfuse's lexer, but stricter, and a
- * walker of statements:
+ * repeated option win in silence, stops at the first fault, expands ${...} from the environment, and
+ * keeps no lines. So all of that is found and reported here, statement by statement:
  *     name = value        name = { value, ... }        name title { statements }
- * Invariant: a text that passes is one that libconfuse parses to its very end.
+ * After a fault the walk goes on with the next statement. An opening quote, brace or comment without its
+ * end is reported where it stands. Invariant: what is left of the text is what libconfuse parses whole.
  */
 #include "config/scan.h"
 
-#include <string.h>
+#include "config/token.h"
 
-enum token {
-	TOKEN_END,
-	TOKEN_WORD,
-	TOKEN_STRING,
-	TOKEN_PUNCTUATION, /* one of { } = , */
-	TOKEN_BAD,         /* reported */
-};
+#include <string.h>
 
 struct scan {
 	struct arena *arena;
-	struct faults *faults;
+	struct tokens t;
 	struct section *top, *last; /* of the sections that are known */
-	char *next, *end;           /* of the text */
-	struct place at;            /* where `next` is */
-	enum token token;           /* the current one */
-	char *start;                /* its text, */
-	size_t len;                 /* without quotes */
-	struct place token_at;
+	const char *option;         /* the last one that has a value, */
+	unsigned value_line;        /* which ends here */
+	unsigned unclosed;          /* sections, whose braces may still come */
+	size_t column;              /* of the section that is open */
 };
 
-static const char environment_refused[] =
-	"${ is refused: the environment does not change a config";
+/* Reports a fault of a statement, unless there is one already. */
+#define scan_fault(s, at, ...)                \
+ do {                                         \
+  if (!(s)->t.flawed)                         \
+   fault_add((s)->t.faults, at, __VA_ARGS__); \
+  (s)->t.flawed = true;                       \
+ } while (0)
 
-static void scan_bad(struct scan *s, struct place at, const char *what)
+static char *scan_text_of(const struct scan *s)
 {
-	if (s->token != TOKEN_BAD)
-		fault_add(s->faults, at, "%s", what);
-	s->token = TOKEN_BAD;
+	return arena_copy(s->arena, s->t.start, s->t.len);
 }
 
-static bool scan_sees(const struct scan *s, const char *text)
+/* ---- Values ---------------------------------------------------------------------------- */
+
+/* What a list has in a place that it cannot be in. True: the list does not end, and all from here on is
+ * not its own. */
+static bool scan_list_fault(struct scan *s, const char *name, bool after_value,
+			    unsigned line)
 {
-	size_t len = strlen(text);
+	struct tokens *t = &s->t;
 
-	return (size_t)(s->end - s->next) >= len && memcmp(s->next, text, len) == 0;
-}
-
-/* Overwrites text that libconfuse is not to see, but keeps the lines. */
-static void scan_blank(char *from, const char *to)
-{
-	for (; from < to; from++)
-		if (*from != '\n')
-			*from = ' ';
-}
-
-static void scan_block_comment(struct scan *s)
-{
-	struct place began = s->at;
-
-	for (s->next += 2; s->next < s->end && !scan_sees(s, "*/"); s->next++)
-		s->at.line += *s->next == '\n';
-	if (s->next == s->end)
-		scan_bad(s, began, "this comment does not end");
+	if (t->token == TOKEN_END || (token_is_name(t) && t->place.line > line))
+		return true;
+	if (token_is_name(t))
+		scan_fault(s, t->place, "%s: = in a list: quote it, as in \"%s=1\"", name,
+			   scan_text_of(s));
+	else if (after_value && token_is_value(t))
+		scan_fault(s, t->place, "%s: a comma is missing before %s", name,
+			   scan_text_of(s));
+	else if (token_is(t, ',') || token_is(t, '}'))
+		scan_fault(s, t->place, "%s: a value is missing beside a comma", name);
 	else
-		s->next += 2;
-}
-
-/* Skips white space and comments. These are overwritten: libconfuse takes none inside of lists. */
-static void scan_skip(struct scan *s)
-{
-	while (s->next < s->end && s->token != TOKEN_BAD) {
-		char *start = s->next;
-
-		if (strchr(" \t\r\n", *s->next) != NULL)
-			s->at.line += *s->next++ == '\n';
-		else if (*s->next == '#' || scan_sees(s, "//"))
-			s->next += strcspn(s->next, "\n");
-		else if (scan_sees(s, "/*"))
-			scan_block_comment(s);
-		else
-			break;
-		scan_blank(start, s->next);
-	}
-}
-
-/* Whether the escape at s->next stands for a byte 0, which would cut the string in silence. */
-static bool scan_is_zero(const struct scan *s)
-{
-	const char *digits = s->next + 1;
-	bool hex = *digits == 'x';
-	size_t len, most = hex ? 2 : 3;
-
-	digits += hex;
-	len = strspn(digits, hex ? "0123456789abcdefABCDEF" : "01234567");
-	return len > 0 && strspn(digits, "0") >= (len < most ? len : most);
-}
-
-static void scan_string(struct scan *s)
-{
-	char quote = *s->next++;
-
-	s->token = TOKEN_STRING;
-	s->start = s->next;
-	while (s->next < s->end && *s->next != quote) {
-		if (quote == '"' && scan_sees(s, "${"))
-			scan_bad(s, s->at, environment_refused);
-		if (quote == '"' && *s->next == '\\' && scan_is_zero(s))
-			scan_bad(s, s->at, "a byte 0 in a string");
-		if (*s->next == '\\' && s->next + 1 < s->end)
-			s->next++;
-		s->at.line += *s->next++ == '\n';
-	}
-	s->len = (size_t)(s->next - s->start);
-	if (s->next == s->end)
-		scan_bad(s, s->token_at, "this string does not end");
-	else
-		s->next++;
-}
-
-static void scan_word(struct scan *s)
-{
-	s->token = TOKEN_WORD;
-	while (s->next < s->end && strchr(" #\"'\t\n\r={}()+,", *s->next) == NULL) {
-		if (scan_sees(s, "${"))
-			scan_bad(s, s->at, environment_refused);
-		if (*s->next == '*' || scan_sees(s, "//"))
-			scan_bad(s, s->at,
-				 "* and // are taken for comments: quote this word");
-		s->next++;
-	}
-	s->len = (size_t)(s->next - s->start);
-	if (s->len == 0)
-		scan_bad(s, s->at, "a character that has no meaning here");
-}
-
-static enum token scan_next(struct scan *s)
-{
-	scan_skip(s);
-	if (s->token == TOKEN_BAD)
-		return TOKEN_BAD;
-	s->token_at = s->at;
-	s->start = s->next;
-	s->len = 1;
-	if (s->next == s->end) {
-		s->token = TOKEN_END;
-	} else if (strchr("{}=,", *s->next) != NULL || scan_sees(s, "+=")) {
-		s->token = TOKEN_PUNCTUATION;
-		s->start += *s->next == '+'; /* the same as =, but may come again */
-		s->next = s->start + 1;
-	} else if (*s->next == '"' || *s->next == '\'') {
-		scan_string(s);
-	} else {
-		scan_word(s);
-	}
-	return s->token;
-}
-
-static bool scan_is(const struct scan *s, char c)
-{
-	return s->token == TOKEN_PUNCTUATION && *s->start == c;
-}
-
-static bool scan_is_value(const struct scan *s)
-{
-	return s->token == TOKEN_WORD || s->token == TOKEN_STRING;
+		scan_fault(s, t->place, "%s: %s has no place in a list", name,
+			   scan_text_of(s));
+	if (!token_is(t, '}'))
+		token_recover(t, token_is(t, '{') ? 2 : 1);
+	return false;
 }
 
 /* The rest of a list, up to its closing brace. */
 static void scan_list(struct scan *s, const char *name)
 {
-	scan_next(s);
-	if (scan_is(s, '}'))
+	const struct place began = s->t.place;
+	bool after_value = false, empty = true;
+
+	while (token_next(&s->t), !token_is(&s->t, '}') || !(after_value || empty)) {
+		bool good = after_value ? token_is(&s->t, ',')
+					: token_is_value(&s->t) && !token_is_name(&s->t);
+
+		empty = false;
+		after_value = !after_value;
+		if (good)
+			continue;
+		if (scan_list_fault(s, name, !after_value, began.line)) {
+			scan_fault(s, began,
+				   "%s: this list does not end: its } is missing", name);
+			token_unread(&s->t);
+		}
 		return;
-	while (scan_is_value(s)) {
-		scan_next(s);
-		if (scan_is(s, '}'))
-			return;
-		if (!scan_is(s, ','))
-			break;
-		scan_next(s);
 	}
-	if (s->token != TOKEN_BAD)
-		fault_add(s->faults, s->token_at,
-			  "%s: the list does not end, or a comma is missing or out of "
-			  "place",
-			  name);
-	s->token = TOKEN_BAD;
 }
 
 /* The value after `=`: one word or string, or a list of them in braces; whether it is a list. */
 static bool scan_value(struct scan *s, const char *name)
 {
-	scan_next(s);
-	if (scan_is(s, '{')) {
+	struct place at = s->t.place;
+	bool list;
+
+	token_next(&s->t);
+	list = token_is(&s->t, '{');
+	if (list) {
 		scan_list(s, name);
-		return true;
+	} else if (!token_is_value(&s->t) ||
+		   (token_is_name(&s->t) && s->t.place.line > at.line)) {
+		scan_fault(s, at, "%s: a value is missing after =", name);
+		if (token_is(&s->t, '=') || token_is(&s->t, ','))
+			token_recover(&s->t, 0);
+		else
+			token_unread(&s->t);
 	}
-	if (!scan_is_value(s))
-		scan_bad(s, s->token_at, "a value is missing after =");
-	return false;
+	s->option = s->t.flawed ? NULL : name;
+	s->value_line = s->t.at.line;
+	return list;
 }
 
-static const struct syntax *syntax_find(const struct syntax *syntax, const char *name,
-					bool section)
-{
-	for (; syntax->name != NULL; syntax++)
-		if (strcmp(syntax->name, name) == 0 &&
-		    (syntax->section != NULL) == section)
-			return syntax;
-	return NULL;
-}
-
-const struct statement *section_find(const struct section *section, const char *option)
-{
-	if (section == NULL)
-		return NULL;
-	for (const struct statement *o = section->statements; o != NULL; o = o->next)
-		if (strcmp(o->syntax->name, option) == 0)
-			return o;
-	return NULL;
-}
+/* ---- Options --------------------------------------------------------------------------- */
 
 static void scan_already(struct scan *s, struct place at, const char *what,
 			 const char *name, struct place before)
 {
-	fault_add(s->faults, at, "%s %s is there already, on line %u", what, name,
+	fault_add(s->t.faults, at, "%s %s is there already, on line %u", what, name,
 		  before.line);
 }
 
-/* Whether an option with a good form may stand here; if so it is noted. */
+/* Notes an option, which is at `at` and may be flawed; whether it has a value to be parsed. */
 static bool scan_note(struct scan *s, struct section *in, const char *name,
 		      struct place at, bool append, bool list)
 {
-	const struct syntax *syntax = syntax_find(in->syntax, name, false);
-	const struct statement *before = section_find(in, name);
-	struct statement *o;
+	const struct syntax *syntax = syntax_find(in->syntax, name);
+	struct statement *before = statement_find(in, name);
+	bool flawed = s->t.flawed;
+	bool good = syntax_allows(in, name, append && !flawed, list && !flawed, at,
+				  s->t.faults);
 
-	if (syntax == NULL)
-		fault_add(s->faults, at, "unknown option %s%s%s", name,
-			  *in->name != '\0' ? " in " : "", in->name);
-	else if (list && !syntax->list)
-		fault_add(s->faults, at, "%s: one value is wanted, not a list", name);
-	else if (before != NULL && !append)
+	if (good && before != NULL && !append) {
 		scan_already(s, at, "option", name, before->at);
-	else if (before != NULL)
-		return true;
-	else {
-		o = arena_take(s->arena, sizeof(*o));
-		*o = (struct statement){in->statements, syntax, at, 0, NULL};
-		in->statements = o;
-		return true;
+		return false;
 	}
-	return false;
+	good = good && !flawed;
+	if (before != NULL) {
+		before->bad = before->bad || !good;
+	} else if (syntax_is_option(syntax)) {
+		before = arena_take(s->arena, sizeof(*before));
+		*before = (struct statement){.next = in->statements,
+					     .syntax = syntax,
+					     .at = at,
+					     .append = append,
+					     .bad = !good};
+		in->statements = before;
+	}
+	return good;
 }
 
 static void scan_option(struct scan *s, struct section *in, const char *name, char *start,
 			struct place at)
 {
-	bool append = s->start[-1] == '+';
-	bool list = scan_value(s, name);
+	bool append = s->t.start[-1] == '+';
+	bool list;
 
-	if (s->token == TOKEN_BAD || in->syntax == NULL)
-		return;
-	if (!scan_note(s, in, name, at, append, list))
-		scan_blank(start, s->next);
+	s->t.option = name;
+	list = scan_value(s, name);
+	s->t.option = NULL;
+	if (in->syntax == NULL || !scan_note(s, in, name, at, append, list))
+		token_blank(start, s->t.next);
 }
 
-/* What a section's name and title are worth: whether it is noted. */
-static bool scan_introduce(struct scan *s, struct section *section)
-{
-	const struct syntax *syntax = syntax_find(s->top->syntax, section->name, true);
+/* ---- Sections -------------------------------------------------------------------------- */
 
+/* What a section's name and title are worth: whether it is noted. */
+static bool scan_introduce(struct scan *s, struct section *section,
+			   const struct section *in)
+{
+	const struct syntax *syntax = syntax_find(in->syntax, section->name);
+
+	if (syntax != NULL && syntax->elsewhere != NULL) {
+		fault_add(s->t.faults, section->at, "%s %s", section->name,
+			  syntax->elsewhere);
+		return false;
+	}
+	if (syntax != NULL && syntax->section == NULL) {
+		fault_add(s->t.faults, section->at, "%s is an option: %s = VALUE",
+			  section->name, section->name);
+		return false;
+	}
+	if (syntax == NULL && syntax_find(s->top->syntax, section->name) != NULL) {
+		fault_add(s->t.faults, section->at, "%s cannot stand in another section",
+			  section->name);
+		return false;
+	}
 	if (syntax == NULL) {
-		fault_add(s->faults, section->at, "unknown section %s", section->name);
+		fault_add(s->t.faults, section->at, "unknown section %s%s", section->name,
+			  syntax_hint(in->syntax, section->name, true));
 		return false;
 	}
 	section->syntax = syntax->section;
 	if (syntax->titled != (*section->title != '\0'))
-		fault_add(s->faults, section->at,
+		fault_add(s->t.faults, section->at,
 			  syntax->titled ? "%s: its name is missing"
 					 : "%s: this section has no name",
 			  section->name);
 	for (struct section *before = s->top->next; before != NULL; before = before->next)
 		if (strcmp(before->title, section->title) == 0 &&
 		    strcmp(before->name, section->name) == 0) {
-			scan_already(s, section->at, section->name, section->title,
+			scan_already(s, section->at,
+				     *section->title != '\0' ? section->name : "section",
+				     *section->title != '\0' ? section->title
+							     : section->name,
 				     before->at);
 			return false;
 		}
 	return true;
 }
 
-static void scan_statements(struct scan *s, struct section *in);
+static char *scan_statements(struct scan *s, struct section *in);
 
-/* A section from its title or opening brace on. */
-static void scan_section(struct scan *s, const char *name, char *start, struct place at)
+/* The title and the opening brace of a section; the token behind its name is the current one. False:
+ * there is none. */
+static bool scan_heading(struct scan *s, struct section *section, bool known)
 {
-	struct section *section = arena_take(s->arena, sizeof(*section));
-	bool noted;
+	unsigned line = section->at.line;
 
-	*section = (struct section){.name = name, .title = "", .at = at};
-	if (scan_is_value(s)) {
-		if (memchr(s->start, '\\', s->len) != NULL)
-			scan_bad(s, s->token_at, "a name with a backslash");
-		section->title = arena_copy(s->arena, s->start, s->len);
-		scan_next(s);
+	if (token_is_value(&s->t) && !(token_is_name(&s->t) && s->t.place.line > line)) {
+		if (memchr(s->t.start, '\\', s->t.len) != NULL)
+			scan_fault(s, s->t.place, "a name with a backslash");
+		section->title = scan_text_of(s);
+		token_next(&s->t);
 	}
-	if (!scan_is(s, '{')) {
-		scan_bad(s, at, "= or { is missing after a name");
-		return;
-	}
-	noted = scan_introduce(s, section);
-	section->text = s->next;
-	section->text_line = s->at.line;
-	scan_statements(s, section);
-	if (s->token == TOKEN_BAD)
-		return;
-	section->text =
-		arena_copy(s->arena, section->text, (size_t)(s->start - section->text));
-	scan_blank(start, s->next);
-	if (noted)
-		s->last = s->last->next = section;
+	for (; known && token_is_value(&s->t) && s->t.place.line == line;
+	     token_next(&s->t))
+		scan_fault(s, section->at, "the name of a %s is one word", section->name);
+	if (token_is(&s->t, '{'))
+		return true;
+	if (!known || !token_is_name(&s->t) || s->t.place.line == line)
+		return false;
+	scan_fault(s, section->at, "%s %s: { is missing", section->name, section->title);
+	token_unread(&s->t); /* as if it were there */
+	return true;
 }
 
-/* Statements up to the closing brace of a section, or to the end of the text outside of any. */
-static void scan_statements(struct scan *s, struct section *in)
+/* Neither = nor a section's brace follows a name. */
+static void scan_no_heading(struct scan *s, struct section *in, const char *name,
+			    struct place at)
 {
-	struct place began = s->token_at;
+	const struct syntax *syntax = syntax_find(in->syntax, name);
+
+	if (syntax != NULL && syntax->section != NULL)
+		scan_fault(s, at, "%s: { is missing", name);
+	else if (syntax != NULL || in != s->top)
+		scan_fault(s, at, "= is missing after %s", name);
+	else
+		scan_fault(s, at, "= or { is missing after %s%s", name,
+			   syntax_hint(in->syntax, name, true));
+	if (syntax_is_option(syntax))
+		(void)scan_note(s, in, name, at, true, true);
+	token_recover(&s->t, 0);
+}
+
+/* The text of a section within an unknown one. */
+static char *scan_ignore(struct scan *s)
+{
+	token_recover(&s->t, 1);
+	return s->t.next;
+}
+
+static size_t scan_column(const struct scan *s, const char *at)
+{
+	size_t column = 0;
+
+	while (at > s->top->text && at[-1] != '\n' && column < 80) {
+		at--;
+		column++;
+	}
+	return column;
+}
+
+/* A section whose name is the token before the current one, and was at `mark`. */
+static void scan_section(struct scan *s, struct section *in, struct tokens mark)
+{
+	struct section *section = arena_take(s->arena, sizeof(*section));
+	const struct syntax *syntax;
+	bool noted;
+	char *end;
+
+	*section = (struct section){.name = arena_copy(s->arena, mark.start, mark.len),
+				    .title = "",
+				    .at = mark.place};
+	syntax = syntax_find(in->syntax, section->name);
+	if (!scan_heading(s, section, syntax != NULL && syntax->section != NULL)) {
+		mark.flawed = s->t.flawed;
+		s->t = mark;
+		scan_no_heading(s, in, section->name, section->at);
+	} else {
+		noted = in->syntax != NULL && scan_introduce(s, section, in);
+		section->text = s->t.next;
+		section->text_line = s->t.at.line;
+		s->option = NULL;
+		s->column = scan_column(s, mark.start);
+		end = in->syntax != NULL ? scan_statements(s, section)
+					 : scan_ignore(s); /* too deep for any */
+		section->text = arena_copy(s->arena, section->text,
+					   (size_t)(end - section->text));
+		if (noted)
+			s->last = s->last->next = section;
+	}
+	s->option = NULL;
+	token_blank(mark.start, s->t.next);
+}
+
+/* Whether the name before the current token begins the next section, and so `in` has no end: it is not
+ * indented further. */
+static bool scan_is_next_section(const struct scan *s, const struct section *in,
+				 const char *name, const char *start)
+{
+	const struct syntax *syntax = syntax_find(s->top->syntax, name);
+	struct faults none = {0};
+	struct tokens look = s->t;
+	bool is;
+
+	if (in == s->top || syntax == NULL || syntax->section == NULL ||
+	    scan_column(s, start) > s->column)
+		return false;
+	look.faults = &none;
+	if (token_is_value(&look))
+		token_next(&look);
+	is = token_is(&look, '{');
+	faults_free(&none);
+	return is;
+}
+
+/* What is no name stands where one should. */
+static void scan_stray(struct scan *s, const struct section *in)
+{
+	struct tokens *t = &s->t;
+	char *start = t->start - (t->token == TOKEN_STRING);
+
+	if (token_is(t, '}') && in == s->top) {
+		if (s->unclosed == 0)
+			scan_fault(s, t->place, "} without a section that it could end");
+		s->unclosed -= s->unclosed > 0;
+	} else if (s->option != NULL && s->value_line == t->place.line &&
+		   token_is(t, ',')) {
+		scan_fault(s, t->place,
+			   "%s: a list stands in braces: %s = { \"a\", \"b\" }",
+			   s->option, s->option);
+		token_recover(t, 0);
+	} else if (s->option != NULL && s->value_line == t->place.line) {
+		scan_fault(s, t->place,
+			   "%s: something follows the value: quote a value with spaces, "
+			   "and begin a new line for another option",
+			   s->option);
+		token_recover(t, 0);
+	} else {
+		scan_fault(s, t->place, "a name is missing here");
+		token_recover(t, token_is(t, '{'));
+	}
+	token_blank(start, t->next);
+}
+
+/* A statement from its name on, which is the current token. False: it is the next section. */
+static bool scan_statement(struct scan *s, struct section *in)
+{
+	struct tokens mark = s->t;
+	const char *name = scan_text_of(s);
+	const struct syntax *syntax;
+
+	if (s->t.flawed) {
+		if (*mark.start != ';') /* which may follow a value */
+			token_recover(&s->t, 0);
+		token_blank(mark.start, s->t.next);
+		return true;
+	}
+	token_next(&s->t);
+	syntax = syntax_find(in->syntax, name);
+	if (token_is(&s->t, '=') && syntax != NULL && syntax->section != NULL &&
+	    syntax->elsewhere == NULL) {
+		scan_fault(s, mark.place,
+			   "%s is a section: write %s%s { ... }, without =", name, name,
+			   syntax->titled ? " NAME" : "");
+		token_next(&s->t);
+	}
+	if (token_is(&s->t, '=')) {
+		scan_option(s, in, name, mark.start, mark.place);
+	} else if (scan_is_next_section(s, in, name, mark.start)) {
+		return false;
+	} else if (s->option != NULL && s->value_line == mark.place.line &&
+		   !token_is(&s->t, '{')) {
+		s->t = mark;
+		scan_stray(s, in);
+	} else {
+		scan_section(s, in, mark);
+	}
+	return true;
+}
+
+/* A section has no end. */
+static void scan_unclosed(struct scan *s, struct section *in, struct place began)
+{
+	if (!s->t.in_comment)
+		fault_add(s->t.faults, began,
+			  "this section does not end: its } is missing");
+	in->bad = true;
+	s->unclosed++;
+}
+
+/* Statements up to the closing brace of a section, or to the end of the text outside of any. Returns
+ * their end. */
+static char *scan_statements(struct scan *s, struct section *in)
+{
+	struct place began = s->t.place;
 	bool top = in == s->top;
 
-	while (scan_next(s) == TOKEN_WORD) {
-		char *start = s->start;
-		const char *name = arena_copy(s->arena, start, s->len);
-		struct place at = s->token_at;
+	for (;;) {
+		struct tokens mark;
 
-		scan_next(s);
-		if (scan_is(s, '=')) {
-			scan_option(s, in, name, start, at);
-		} else if (top) {
-			scan_section(s, name, start, at);
-		} else if (s->token != TOKEN_BAD) {
-			fault_add(s->faults, at, "= is missing after %s", name);
-			s->token = TOKEN_BAD;
+		s->t.flawed = false;
+		mark = s->t;
+		token_next(&s->t);
+		if (token_is(&s->t, '}') && !top)
+			return s->t.start;
+		if (s->t.token == TOKEN_END) {
+			if (!top)
+				scan_unclosed(s, in, began);
+			return s->t.next;
+		}
+		if (s->t.token != TOKEN_WORD) {
+			scan_stray(s, in);
+		} else if (!scan_statement(s, in)) {
+			scan_unclosed(s, in, began);
+			s->t = mark;
+			return s->t.next;
 		}
 	}
-	if (s->token == TOKEN_END && !top)
-		scan_bad(s, began, "this section does not end");
-	else if (s->token != TOKEN_END && (top || !scan_is(s, '}')))
-		scan_bad(s, s->token_at, "a name is missing here");
 }
 
 struct section *scan_text(struct arena *arena, const char *file, char *text, size_t len,
@@ -359,12 +434,12 @@ struct section *scan_text(struct arena *arena, const char *file, char *text, siz
 {
 	struct section *top = arena_take(arena, sizeof(*top));
 	struct scan s = {.arena = arena,
-			 .faults = faults,
 			 .top = top,
 			 .last = top,
-			 .next = text,
-			 .end = text + len,
-			 .at = {file, 1}};
+			 .t = {.faults = faults,
+			       .next = text,
+			       .end = text + len,
+			       .at = {file, 1}}};
 
 	*top = (struct section){.name = "",
 				.title = "",
@@ -373,9 +448,11 @@ struct section *scan_text(struct arena *arena, const char *file, char *text, siz
 				.text = text,
 				.text_line = 1};
 	if (memchr(text, '\0', len) != NULL) {
-		fault_add(faults, s.at, "not a text: it has a byte 0");
+		fault_add(faults, s.t.at, "not a text: it has a byte 0");
 		return NULL;
 	}
-	scan_statements(&s, top);
-	return s.token == TOKEN_BAD ? NULL : top;
+	if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) /* a byte order mark */
+		token_blank(text, text + 3);
+	(void)scan_statements(&s, top);
+	return top;
 }

@@ -61,7 +61,7 @@ static void test_faults(void **state)
 		 "2 \"a b\" must be"},
 		{"\nservice a {\n " HANDLER "\n socket = @a\n}", "4 allow is missing"},
 		{"\nservice a {\n " HANDLER "\n socket = @a\n allow = { any }\n}", ""},
-		{"\n" HANDLER, "2 unknown option handler"},
+		{"\n" HANDLER, "2 handler is an option of a service"},
 		{"\nservices a {}", "2 unknown section services"},
 		{"\nlog-level = loud\n\nstop-timeout = 1y\n",
 		 "2 log-level: \"loud\" must be\n4 stop-timeout: \"1y\" must be"},
@@ -98,7 +98,8 @@ static void test_refused(void **state)
 		 "/tmp/a"},
 		{"\nservice a {\n socket = { /tmp/a, /tmp/b }\n " HANDLER "\n}",
 		 "one value is wanted, not a list"},
-		{"\nservice a {\n socket = \"/tmp/a\\400\"\n " HANDLER "\n}", "octal"},
+		{"\nservice a {\n socket = \"/tmp/a\\400\"\n " HANDLER "\n}",
+		 "is no escape"},
 		{"\ndefaults x { }", "defaults"},
 	};
 	struct faults faults;
@@ -281,7 +282,41 @@ static void test_defaults(void **state)
 	}
 	expect("defaults {\n nice = 99\n umask = x\n}", "2 nice: \"99\"\n3 umask: \"x\"");
 	expect("\ndefaults { nice = 1 }\ndefaults { nice = 2 }", "3 defaults");
-	expect("defaults {\n socket = /tmp/a\n}", "2 unknown option socket in defaults");
+	expect("defaults {\n socket = /tmp/a\n}", "2 socket is of one service only");
+}
+
+/* What += adds to. */
+static void test_added(void **state)
+{
+	struct faults faults;
+	const struct config *c = load(
+		"control-allow += { 'uid:7' }\ncontrol-socket = /tmp/c\n"
+		"defaults {\n user = 0\n allow = { 'uid:1' }\n deny = { 'uid:2' }\n"
+		" environment = { 'A=1' }\n}\n"
+		"service a {\n socket = /tmp/a\n " HANDLER "\n allow += { 'uid:3' }\n"
+		" allow += { 'uid:4' }\n deny = { 'uid:5' }\n"
+		" environment += { 'B=2' }\n}\n",
+		&faults);
+	const struct service *s;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	check(c != NULL, "%s", shown(faults.text));
+	s = &c->services[0];
+	assert_int_equal(s->access.allow.count, 3);
+	assert_int_equal(s->access.allow.rules[0].low, 1);
+	assert_int_equal(s->access.allow.rules[2].low, 4);
+	assert_int_equal(s->access.deny.count, 1);
+	assert_int_equal(s->access.deny.rules[0].low, 5);
+	assert_string_equal(s->environment[0], "A=1");
+	assert_string_equal(s->environment[1], "B=2");
+	assert_int_equal(c->control.access.allow.count, 3);
+	assert_int_equal(c->control.access.allow.rules[2].low, 7);
+	faults_free(&faults);
+	expect("defaults { nice += 1 }", "1 += adds to a list: write =");
+	expect("service a {\n socket = /tmp/a\n handler += /bin/true\n}",
+	       "3 += adds to a list of defaults, where this cannot stand");
 }
 
 /* Options of a service that no other test asks for together, and the handler's account. */
@@ -289,8 +324,7 @@ static void test_service(void **state)
 {
 	struct faults faults;
 	const struct config *c =
-		load("service a {\n socket = /tmp/a\n handler = { /bin/true }\n"
-		     " handler += { -v }\n}\n",
+		load("service a {\n socket = /tmp/a\n handler = { /bin/true, -v }\n}\n",
 		     &faults);
 	const struct service *s;
 
@@ -376,8 +410,8 @@ int main(void)
 		cmocka_unit_test(test_faults),   cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_problems), cmocka_unit_test(test_titles),
 		cmocka_unit_test(test_prefixes), cmocka_unit_test(test_globals),
-		cmocka_unit_test(test_defaults), cmocka_unit_test(test_service),
-		cmocka_unit_test(test_identity),
+		cmocka_unit_test(test_defaults), cmocka_unit_test(test_added),
+		cmocka_unit_test(test_service),  cmocka_unit_test(test_identity),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, scratch_close);

@@ -123,7 +123,8 @@ static void test_options(void **state)
 	faults_free(&faults);
 	assert_null(configure(unknown, argv, &faults));
 	assert_string_equal(faults.text,
-			    "udsd: error: unknown option environment-x in service\n");
+			    "udsd: error: unknown option environment-x in service, did "
+			    "you mean environment?\n");
 	faults_free(&faults);
 	assert_null(configure(empty, argv, &faults));
 	assert_non_null(strstr(faults.text, "must have a rule"));

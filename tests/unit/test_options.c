@@ -251,7 +251,7 @@ static void test_defaults(void **state)
 			continue;
 		if (is_own(row.option)) {
 			row.shown = NULL;
-			row.error = "unknown option";
+			row.error = "is of one service only";
 			if (row.value == NULL)
 				continue;
 		}
