@@ -74,6 +74,11 @@ static void metrics_enabled(const struct records *rs)
 		bool off = strcmp(state, STATE_DISABLED) == 0 ||
 			   strcmp(state, STATE_DRAINING) == 0 ||
 			   strcmp(state, STATE_STOPPING) == 0;
+		bool fails = strcmp(state, STATE_FAILED) == 0 ||
+			     strcmp(state, STATE_DISPLACED) == 0;
+
+		/* one that was serving before goes on */
+		off = off || (fails && record_number(r, KEY_UPTIME) <= 0);
 
 		metrics_sample(name, r, NULL, NULL, off ? "0" : "1");
 	}

@@ -272,7 +272,8 @@ static void keep_problem(const struct change *c, struct instance *i)
 		news = problem_set(i, &c->service->problem);
 	else if (failed(c->failure))
 		news = problem_set_failure(i, c->failure);
-	else if (i->problem.kind != PROBLEM_NONE && i->listener.fd >= 0) {
+	else if (i->problem.kind != PROBLEM_NONE && i->listener.fd >= 0 &&
+		 !problem_is_socket(i)) {
 		problem_clear(i);
 		listener_log(i->service);
 	}
@@ -289,12 +290,10 @@ static void keep(struct plan *p, struct change *c, int64_t now)
 	i->enabled = c->enabled;
 	if (service_can_run(c->service) ? service_same(i->service, c->service)
 					: !service_can_run(i->service)) {
-		struct loaded *before = i->loaded;
-
+		loaded_release(i->loaded);
 		i->loaded = loaded_hold(p->loaded);
 		i->service = c->service;
 		i->backoff.service = i->service->name;
-		loaded_release(before);
 	}
 	keep_problem(c, i);
 	if (p->tolerant)

@@ -116,9 +116,11 @@ static void renew(struct instance *i, bool should_log, int64_t now)
 
 	pathwatch_forget(i);
 	f = apply_instance(i, true, now);
-	if (failed(f) && i->listener.fd < 0 && problem_set_failure(i, f))
+	if (!failed(f))
+		return;
+	if (problem_set_failure(i, f) && i->listener.fd < 0)
 		problem_log(i);
-	if (!failed(f) || i->listener.fd < 0 || !should_log)
+	if (i->listener.fd < 0 || !should_log)
 		return;
 	snprintf(error, sizeof(error), "cannot be made: %s: %s", f.operation,
 		 strerror(f.error));
@@ -145,6 +147,10 @@ static void check_path(struct instance *i, int64_t now)
 	if (i->listener.fd >= 0) {
 		add_watches(i);
 		i->seen = listener_look(i->service, &i->listener);
+	}
+	if (i->seen == LISTENER_OURS && problem_is_socket(i)) {
+		problem_clear(i); /* it was put back */
+		listener_log(i->service);
 	}
 	if (i->seen == LISTENER_FOREIGN && before != LISTENER_FOREIGN)
 		log_path(i,

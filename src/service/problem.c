@@ -44,6 +44,21 @@ bool problem_set_failure(struct instance *i, struct failure f)
 	return problem_set(i, &p);
 }
 
+bool problem_is_socket(const struct instance *i)
+{
+	const char *step = i->problem.step;
+
+	return service_can_run(i->service) && i->problem.kind != PROBLEM_NONE &&
+	       step != NULL &&
+	       (strcmp(step, "socket") == 0 || strcmp(step, "control-socket") == 0);
+}
+
+bool problem_is_path(const struct instance *i)
+{
+	return problem_is_socket(i) &&
+	       (i->listener.fd >= 0 || i->problem.kind == PROBLEM_DISPLACED);
+}
+
 size_t problem_place(const char *text)
 {
 	const char *end = strstr(text, ": ");

@@ -29,11 +29,9 @@ size_t problem_place(const char *text);
 /* Logs it, as a `fail` line. */
 void problem_log(const struct instance *instance);
 
-/* Whether it waits for another process's thing at its path to go, and for nothing else. */
-static inline bool problem_is_path(const struct instance *i)
-{
-	return i->problem.kind == PROBLEM_DISPLACED && service_can_run(i->service) &&
-	       i->listener.fd < 0;
-}
+/* Whether it is about the socket: pathwatch.h tries that again each second if something foreign is in the
+ * way, or if the socket was there before. */
+bool problem_is_socket(const struct instance *instance);
+bool problem_is_path(const struct instance *instance);
 
 #endif

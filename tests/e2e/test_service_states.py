@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import signal
 import time
 
 from lib import IS_ROOT, REFUSED, complete, main, wait_for
@@ -379,6 +380,34 @@ class States(ControlCase):
         sup.wait_event("listen", control_socket=self.control)
         self.assert_serves(kind)
 
+    def state_is(self, state):
+        wait_for(lambda: self.status("s")["state"] == state, what="to be " + state)
+
+    def test_its_directory_goes_while_it_runs(self):
+        kind = Parent(self)
+        sup = self.running(kind)
+        held = self.greeted(self.socket_of(kind))
+        shutil.rmtree(self.path("p"))
+        kind.spoil()
+        self.state_is("failed")
+        self.assertIn("socket " + self.path("p/s.sock"), self.status("s")["error"])
+        kind.mend()
+        self.state_is("enabled")
+        self.greeted(self.socket_of(kind)).close()
+        self.round_trip(held)
+        self.assertEqual(sup.events("fail"), [])
+
+    def test_a_path_that_is_taken_and_put_back(self):
+        kind = Taken(self)
+        self.running(kind)
+        path = self.socket_of(kind)
+        os.rename(path, path + ".own")
+        kind.spoil()
+        self.state_is("displaced")
+        os.rename(path + ".own", path)
+        self.state_is("enabled")
+        self.greeted(path).close()
+
     def test_a_command_is_refused(self):
         done = self.run_udsd(self.path("x"), "/no/such/handler")
         self.assertEqual(done.returncode, REFUSED)
@@ -387,6 +416,17 @@ class States(ControlCase):
         self.assertEqual(done.returncode, SERVED)
         done = self.run_udsd(self.path("x/y"), self.echo())
         self.assertEqual(done.returncode, 71)
+
+    def test_a_command_is_upgraded_all_the_same(self):
+        kind = Handler(self)
+        sup = self.serve_bare(self.path("s.sock"), kind.options["handler"])
+        kind.spoil()
+        self.upgrade(sup)
+        self.assertIn("handler", sup.wait_event("fail", service="h")["error"])
+        waiting = self.connect(sup.socket)
+        kind.mend()
+        sup.kill(signal.SIGHUP)
+        self.assertEqual(self.receive(waiting, 4), b"one\n")
 
     def test_full(self):
         kind = Handler(self)

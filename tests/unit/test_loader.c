@@ -245,6 +245,67 @@ static void test_command_line_wins(void **state)
 	faults_free(&faults);
 }
 
+/* What was loaded is loaded again from its own texts, whatever the files hold now. */
+static void test_again(void **state)
+{
+	static const char included[] =
+		"service b {\n socket = /tmp/b\n handler = { /bin/true }\n %s\n}\n";
+	char main_text[500], text[300];
+	struct loader loader;
+	struct loaded *first, *again;
+	struct load_source source = {.log_level = -1};
+	int status;
+
+	(void)state;
+	snprintf(text, sizeof(text), included, geteuid() == 0 ? "user = root" : "");
+	(void)scratch_write("b.inc", text);
+	snprintf(main_text, sizeof(main_text),
+		 "control-allow = { any }\ninclude = { '%s' }\n%s", scratch_path("*.inc"),
+		 geteuid() == 0 ? "defaults { user = root }" : "");
+	source.path = scratch_write("main", main_text);
+	first = load(&loader, source.path);
+	loader_close(&loader);
+	assert_non_null(first);
+	(void)scratch_write("b.inc", "service {");
+	(void)scratch_write("main", "nonsense");
+	source.again = first->config;
+	assert_int_equal(loader_start(&loader, &source), 0);
+	assert_int_equal(waitpid(loader.pid, &status, 0), loader.pid);
+	again = loader_take(&loader, status);
+	check(again != NULL, "%s", loader.error);
+	assert_int_equal(again->config->count, 1);
+	assert_true(service_same_text(&first->config->services[0],
+				      &again->config->services[0]));
+	assert_true(service_same_text(&first->config->control, &again->config->control));
+	assert_string_equal(again->config->texts->text, main_text);
+	assert_string_equal(again->config->texts->next->text, text);
+	loader_close(&loader);
+	loaded_release(first);
+	loaded_release(again);
+	assert_int_equal(unlink(scratch_path("b.inc")), 0);
+}
+
+/* A change of any option is one of the text; what users and groups are is not. */
+static void test_same_text(void **state)
+{
+	struct loaded *one = load_good(SIZE_MAX);
+
+	(void)state;
+	for (size_t i = 0; i <= COUNT(options); i++) {
+		struct loaded *other;
+
+		if (i < COUNT(options) && options[i].root_only && geteuid() != 0)
+			continue;
+		other = load_good(i);
+		check(service_same_text(&one->config->services[0],
+					&other->config->services[0]) ==
+			      (i == COUNT(options)),
+		      "%s", i < COUNT(options) ? options[i].name : "none");
+		loaded_release(other);
+	}
+	loaded_release(one);
+}
+
 /* A child that does not end as it should. */
 static void test_bad_ends(void **state)
 {
@@ -306,6 +367,8 @@ int main(void)
 		cmocka_unit_test(test_users),
 		cmocka_unit_test(test_faults_come_over),
 		cmocka_unit_test(test_command_line_wins),
+		cmocka_unit_test(test_again),
+		cmocka_unit_test(test_same_text),
 		cmocka_unit_test(test_bad_ends),
 		cmocka_unit_test(test_full_arena),
 	};
