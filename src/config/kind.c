@@ -6,6 +6,7 @@
 #include "config/kind.h"
 
 #include "common/log.h"
+#include "config/hint.h"
 #include "config/value.h"
 
 #include <errno.h>
@@ -389,13 +390,15 @@ static void option_fault(const struct setter *x, void *of, struct place at,
 	const struct build *b = x->build;
 	struct service *s = of == b->config ? &b->config->control : of;
 	bool lasts = x->lookup == ENOENT || x->lookup == E2BIG;
+	const char *hint = hint_value(x->row, x->text, x->count, error, x->lookup);
 
 	if (x->lookup == 0)
-		fault_add(b->faults, at, "%s: \"%s\" %s", x->row->name, x->text, error);
+		fault_add(b->faults, at, "%s: \"%s\" %s%s", x->row->name, x->text, error,
+			  hint);
 	else
 		fault_problem(b->faults, &s->problem,
 			      lasts ? PROBLEM_FAILED : PROBLEM_PASSING, x->row->name, at,
-			      "%s: \"%s\" %s", x->row->name, x->text, error);
+			      "%s: \"%s\" %s%s", x->row->name, x->text, error, hint);
 }
 
 void option_set(const struct build *b, void *of, const struct option_row *row,

@@ -6,6 +6,8 @@
 #include "common/clock.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -41,15 +43,23 @@ static int64_t digits(const char *text, char **end)
 
 const char *value_number(const char *text, int64_t low, int64_t high, int64_t *value)
 {
+	static char error[80];
 	bool negative = *text == '-';
 	char *end;
 	int64_t n = digits(text + negative, &end);
 
-	if (n < 0 || *end != '\0')
-		return "must be a number";
+	bool number = n >= 0 && *end == '\0';
+
 	n = negative ? -n : n;
-	if (n < low || n > high)
-		return n < low ? "is too small" : "is too large";
+	if (!number || n < low || n > high) {
+		snprintf(error, sizeof(error),
+			 "%smust be a number from %" PRId64 " to %" PRId64,
+			 !number   ? ""
+			 : n < low ? "is too small: "
+				   : "is too large: ",
+			 low, high);
+		return error;
+	}
 	*value = n;
 	return NULL;
 }
@@ -71,7 +81,7 @@ const char *value_duration(const char *text, int64_t *value)
 		if (strcmp(end, units[i].unit) != 0)
 			continue;
 		if (n > 366 * 24 * 3600 * NSEC_PER_SEC / units[i].nsec)
-			return "is longer than a year";
+			return "is longer than a year, which is the most";
 		*value = n * units[i].nsec;
 		return NULL;
 	}
@@ -84,7 +94,7 @@ const char *value_mode(const char *text, mode_t *value)
 	unsigned long n = strtoul(text, NULL, 8);
 
 	if (len == 0 || len > 4 || text[len] != '\0' || n > 0777)
-		return "must be an octal number up to 0777";
+		return "must be an octal number up to 0777, as in 0660";
 	*value = (mode_t)n;
 	return NULL;
 }
@@ -110,7 +120,7 @@ const char *value_size(const char *text, rlim_t *value)
 		shift = 10 * (int)(unit - units + 1);
 	}
 	if (n > INT64_MAX >> shift)
-		return "is too large";
+		return "is too large: write infinity";
 	*value = (rlim_t)n << shift;
 	return NULL;
 }
@@ -149,7 +159,8 @@ const char *value_facility(const char *text, int *value)
 			return NULL;
 		}
 	}
-	return "must be a facility of syslog(3): daemon, local0, ...";
+	return "must be a facility of syslog(3): auth, authpriv, cron, daemon, ftp, kern, "
+	       "lpr, mail, news, user, uucp or local0 to local7";
 }
 
 static bool is_name_char(char c, bool first)
