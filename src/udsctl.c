@@ -107,8 +107,9 @@ static int udsctl_unreachable(const char *text)
 
 	fprintf(stderr,
 		"udsctl: %s\n"
-		"udsctl: is udsd running? `pgrep -a udsd` tells; -s names its control-socket",
-		text);
+		"udsctl: is udsd running? `systemctl%s start udsd` or `udsd` starts it; -s names its "
+		"control-socket, if it is another",
+		text, geteuid() != 0 ? " --user" : "");
 	if (*own != '\0' && geteuid() != 0 && access(own, F_OK) < 0)
 		fprintf(stderr, ", yours would be %s", own);
 	fputc('\n', stderr);
