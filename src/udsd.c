@@ -8,15 +8,14 @@
 #include "common/log.h"
 #include "common/program.h"
 #include "config/value.h"
+#include "supervisor/report.h"
 #include "supervisor/supervisor.h"
 #include "common/title.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <grp.h>
 #include <limits.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -199,23 +198,6 @@ static int leave_standard(void)
 	return chdir("/");
 }
 
-static const char *plural(size_t count)
-{
-	return count == 1 ? "" : "s";
-}
-
-/* All that is wrong, then a verdict if it is refused. */
-static void print_findings(const struct findings *found, bool refused)
-{
-	if (found == NULL)
-		return;
-	if (found->text != NULL)
-		fputs(found->text, stderr);
-	if (found->errors > 0 && refused)
-		fprintf(stderr, "udsd: %zu error%s\n", found->errors,
-			plural(found->errors));
-}
-
 static pid_t wait_for(pid_t pid, int *status)
 {
 	pid_t ended;
@@ -239,7 +221,7 @@ static int check_findings(const struct findings *found, bool strict)
 {
 	bool refused = strict && found->problems > 0;
 
-	print_findings(found, refused);
+	report_findings(found, refused);
 	if (!refused)
 		return 0;
 	return found->lasting > 0 ? EX_CONFIG : EX_UNAVAILABLE;
@@ -259,47 +241,13 @@ static int load(const struct load_source *source, bool strict, struct loaded **l
 	if (*loaded != NULL) {
 		status = check_findings(loaded_findings(*loaded), strict);
 	} else {
-		print_findings(loader_findings(&loader), true);
+		report_findings(loader_findings(&loader), true);
 		status = load_status(&loader, status);
 	}
 	if (*loader.error != '\0')
 		fprintf(stderr, "udsd: %s\n", loader.error);
 	loader_close(&loader);
 	return status;
-}
-
-/* The name of an id, or its number. */
-static void print_id(const char *before, id_t id, const char *name)
-{
-	if (name != NULL)
-		printf("%s%s", before, name);
-	else
-		printf("%s%u", before, id);
-}
-
-static void print_service(const struct service *s)
-{
-	uid_t owner = s->socket_owner != (uid_t)-1 ? s->socket_owner : geteuid();
-	gid_t group = s->socket_group != (gid_t)-1 ? s->socket_group : getegid();
-	const struct passwd *pw = getpwuid(owner);
-	const struct group *gr = getgrgid(group);
-
-	printf("service %s: socket %s", s->name, s->socket);
-	if (*s->socket != '@') {
-		print_id(", owner ", owner, pw != NULL ? pw->pw_name : NULL);
-		print_id(":", group, gr != NULL ? gr->gr_name : NULL);
-		printf(", mode %04o", s->socket_mode);
-	}
-	printf(", handler %s, user %s%s%s\n", s->handler[0], s->account->name,
-	       s->wait ? ", wait" : "", s->enabled ? "" : ", disabled");
-}
-
-static void print_verdict(size_t services, size_t warnings)
-{
-	fprintf(stderr, "udsd: config ok, %zu service%s", services, plural(services));
-	if (warnings > 0)
-		fprintf(stderr, ", %zu warning%s", warnings, plural(warnings));
-	fputc('\n', stderr);
 }
 
 /* An upgrade asks with a parcel of its own, and nobody's state refuses that. */
@@ -312,9 +260,9 @@ static int test(const struct load_source *source)
 		return status;
 	for (size_t i = 0; i < loaded->config->count; i++)
 		if (service_can_run(&loaded->config->services[i]))
-			print_service(&loaded->config->services[i]);
+			report_service(&loaded->config->services[i]);
 	if (program_flush() == 0)
-		print_verdict(loaded->config->count, loaded_findings(loaded)->warnings);
+		report_verdict(loaded->config->count, loaded_findings(loaded)->warnings);
 	else
 		status = EX_OSERR;
 	loaded_release(loaded);
