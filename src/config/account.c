@@ -19,8 +19,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define ASK_TIMEOUT (10 * NSEC_PER_SEC)
-#define STOP_CHECK 50 /* milliseconds */
+/* A load as a whole has 10 s (reload.c), however many names are not answered for. */
+#define ASK_TIME (3 * NSEC_PER_SEC)       /* for one answer, */
+#define ASK_TIME_ALL (6 * NSEC_PER_SEC)   /* for all that do not come, */
+#define ASK_TIME_LEAST (NSEC_PER_SEC / 5) /* then for each of them */
+#define STOP_CHECK 50                     /* milliseconds */
 
 /* What a child answers. */
 struct account_answer {
@@ -61,7 +64,10 @@ static bool account_is_stopped(pid_t pid)
 /* Reads up to `size` bytes until the end of file or the time, or until the child has been stopped. */
 static ssize_t account_read(pid_t pid, int fd, char *answer, size_t size)
 {
-	int64_t until = clock_now() + ASK_TIMEOUT;
+	static int64_t wasted; /* on answers that did not come */
+	int64_t now = clock_now(), began = now;
+	int64_t most = clock_min(ASK_TIME, ASK_TIME_ALL - wasted);
+	int64_t until = now + clock_max(most, ASK_TIME_LEAST);
 	size_t len = 0;
 
 	while (len < size) {
@@ -69,7 +75,9 @@ static ssize_t account_read(pid_t pid, int fd, char *answer, size_t size)
 		int ready = poll(&p, 1, STOP_CHECK);
 		ssize_t n;
 
-		if (ready == 0 && (clock_now() >= until || account_is_stopped(pid))) {
+		now = clock_now();
+		if (ready == 0 && (now >= until || account_is_stopped(pid))) {
+			wasted += now - began;
 			errno = ETIMEDOUT;
 			return -1;
 		}

@@ -44,7 +44,8 @@ int account_number(const char *text, unsigned *id);
 
 /* Runs `ask` in a child and returns what it wrote to the descriptor it was given: at most `size`
  * bytes into `answer`. The child has no other descriptor of ours above standard error. The number of
- * bytes, or -1 and errno; ETIMEDOUT after 10 s. */
+ * bytes, or -1 and errno; ETIMEDOUT after 3 s, and sooner
+ * where that has happened before. */
 ssize_t account_ask(void (*ask)(int fd, const void *arg), const void *arg, void *answer,
 		    size_t size);
 

@@ -4,12 +4,33 @@ import contextlib
 import os
 import shutil
 import signal
+import threading
 import time
 
-from lib import IS_ROOT, REFUSED, complete, main, wait_for
+from lib import IS_ROOT, REFUSED, SANITIZED, USER, complete, main, needs_root, wait_for
 from lib.control_socket import ControlCase
+from lib.native import build_c
 
 SERVED = 69
+# While a file is there nobody is told who daemon is.
+HANG = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct passwd *getpwnam(const char *name)
+{
+	struct passwd *(*next)(const char *) =
+		(struct passwd *(*)(const char *))dlsym(RTLD_NEXT, "getpwnam");
+
+	while (strcmp(name, "daemon") == 0 && access(getenv("HANG"), F_OK) == 0)
+		pause();
+	return next(name);
+}
+"""
 
 
 class Handler:
@@ -427,6 +448,57 @@ class States(ControlCase):
         kind.mend()
         sup.kill(signal.SIGHUP)
         self.assertEqual(self.receive(waiting, 4), b"one\n")
+
+    @needs_root
+    def test_a_name_service_that_hangs(self):
+        """It costs some seconds, and only those whose users are asked for."""
+        source = self.write("hang.c", HANG)
+        problem = build_c(source, self.path("hang.so"), "-shared", "-fPIC")
+        if problem or SANITIZED:
+            self.skipTest(problem or "sanitizers want to be first")
+        env = {**os.environ, "LD_PRELOAD": self.path("hang.so"), "HANG": self.path("hung")}
+        text = self.controlled(self.section("good", user=USER.pw_name) + "".join(
+            self.section(name, user="daemon", supplementary_groups=[]) for name in "st"
+        ))
+        conf = self.write("udsd.conf", complete(text))
+        sup = self.start(["-f", "-c", conf], env=env)
+        sup.wait_events(4, "listen")
+        self.write("hung", "")
+        done = self.run_udsd("-t", "-c", conf, env=env)
+        self.assertEqual(done.returncode, SERVED, done.stderr)
+        self.reload(sup)
+        self.assertIn("name service", self.assert_state(Handler(self))["error"])
+        self.greeted(self.path("s.sock")).close()
+        self.upgrade(sup, timeout=20)
+        waiting = self.connect(self.path("s.sock"))
+        self.greeted(self.path("good.sock")).close()
+        os.remove(self.path("hung"))
+        self.ctl("enable", "s")
+        self.assertEqual(self.receive(waiting, 4), b"one\n")
+
+    def test_a_mode_that_flips_ends_no_upgrade(self):
+        kind = Mode(self)
+        sup = self.running(kind)
+        over = threading.Event()
+
+        def flip():
+            while not over.wait(0.003):
+                kind.spoil()
+                over.wait(0.003)
+                os.chmod(kind.path, 0o755)
+
+        thread = threading.Thread(target=flip)
+        thread.start()
+        try:
+            for _ in range(10):
+                self.upgrade(sup)
+                self.greeted(self.path("good.sock")).close()
+        finally:
+            over.set()
+            thread.join()
+        kind.mend()
+        self.ctl("enable", "s")
+        self.assert_serves(kind)
 
     def test_full(self):
         kind = Handler(self)
