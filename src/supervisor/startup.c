@@ -113,8 +113,9 @@ static void report_problem(const struct instance *i)
 		fprintf(stderr, "udsd: the control socket: %s, tried again every %d s\n",
 			state, seconds);
 	else if (services_config()->control.socket == NULL)
-		fprintf(stderr, "udsd: service %s: %s, tried again every %d s\n", name,
-			state, seconds);
+		fprintf(stderr,
+			"udsd: service %s: %s, tried again every %d s and at a reload\n",
+			name, state, seconds);
 	else
 		fprintf(stderr,
 			"udsd: service %s: %s, tried again every %d s, or now by: "

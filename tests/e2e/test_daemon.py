@@ -146,7 +146,7 @@ class Daemon(Case):
         done = self.again(self.text + service("t", socket=path, handler=[self.echo()]))
         self.assertEqual(done.returncode, 0)
         self.assertIn(path, done.stderr)
-        self.assertIn("service t ", done.stderr)
+        self.assertIn("service t: ", done.stderr)
         self.assertEqual(self.talk(self.socket, b"x"), b"hello\r\nx")
         self.end_by_pid_file()
 
