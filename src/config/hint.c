@@ -103,8 +103,10 @@ static const char *hint_account(const char *text)
 	while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
 		line[strcspn(line, ":\n")] = '\0';
 		near_try(&near, line);
-		if (near.name == line)
-			near.name = strncpy(names, line, sizeof(names) - 1);
+		if (near.name != line)
+			continue;
+		(void)snprintf(names, sizeof(names), "%s", line);
+		near.name = names;
 	}
 	if (f != NULL)
 		fclose(f);

@@ -23,7 +23,9 @@ class Shown(ControlCase):
     def test_a_table_of_services(self):
         self.serve_controlled(self.section("beta", max_connections=7) + self.section("alpha"))
         self.greeted(self.path("beta.sock"))
-        lines = self.ctl("status").splitlines()
+        # The client may be answered before its connection is counted.
+        lines = wait_for(lambda: [lines for lines in [self.ctl("status").splitlines()]
+                                  if re.search(r" 1 +1 +- +0 ", lines[-1])], what="beta's counters")[0]
         self.assertEqual([line.split()[0] for line in lines], ["SERVICE", "alpha", "beta"])
         self.assertEqual(lines[0].split(), "SERVICE STATE LIVE LIMIT PEAK TOTAL REJECTED FAILED "
                          "WORKER UPTIME SOCKET".split())

@@ -24,7 +24,7 @@ SECONDS = 300
 # What is open when a process ends, and rightly so: by the functions that opened it. Workers, the
 # log process and children that are asked one thing leave theirs to the kernel.
 HELD = re.compile(r"<inherited from parent>"
-                  r"|   at .*\n   by \w+: (?:setup_descriptors|loader_run|logger_start|account_ask) ")
+                  r"|   at .*\n   by \w+: (?:setup_descriptors|loader_run|run_logger|account_ask) ")
 KNOWN = "Warning: noted but unhandled ioctl 0x89e0 "    # SIOCUNIXFILE, which takes no argument
 
 

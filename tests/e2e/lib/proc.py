@@ -120,6 +120,8 @@ def unix_table():
         next(file)
         for line in file:
             fields = line.rstrip("\n").split(None, 7)
+            if len(fields) < 7 or not fields[6].isdigit():
+                continue # the rest of a path with a newline
             yield int(fields[3], 16), fields[6], fields[7] if len(fields) > 7 else ""
 
 
