@@ -10,6 +10,7 @@
 #include "common/backoff.h"
 #include "service/lifecycle.h"
 #include "common/peer.h"
+#include "service/problem.h"
 #include "service/recheck.h"
 #include "service/reload.h"
 #include "service/services.h"
@@ -86,7 +87,7 @@ static void control_collect_recheck(void)
 		if (u == NULL)
 			control_error(c, "the service has been removed from the config");
 		else if (u->enabled && u->problem.kind != PROBLEM_NONE)
-			control_error(c, "%s", u->problem.text);
+			control_error(c, "%s", problem_text(u));
 		else
 			control_answer(c, ANSWER_OK);
 	}

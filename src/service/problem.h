@@ -23,6 +23,12 @@ bool problem_set_failure(struct instance *instance, struct failure failure);
 
 void problem_clear(struct instance *instance);
 
+/* What is wrong, `FILE:LINE: text`. */
+static inline const char *problem_text(const struct instance *i)
+{
+	return i->problem.text != NULL ? i->problem.text : "out of memory";
+}
+
 /* Bytes of `FILE:LINE: ` at the beginning of a problem's text. */
 size_t problem_place(const char *text);
 

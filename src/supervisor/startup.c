@@ -100,7 +100,7 @@ static int open_pidfile(void)
 /* What is wrong with a service, and what follows. Faults of its options have been said already. */
 static void report_problem(const struct instance *i)
 {
-	const char *name = i->service->name, *text = i->problem.text;
+	const char *name = i->service->name, *text = problem_text(i);
 	int place = (int)problem_place(text);
 	const char *state = i->problem.kind == PROBLEM_DISPLACED ? "displaced" : "failed";
 	int seconds =
@@ -126,7 +126,7 @@ static void report_problem(const struct instance *i)
 /* A command's only socket is to be there. */
 static int socket_error(const struct instance *i)
 {
-	fprintf(stderr, "udsd: error: %s\n", i->problem.text);
+	fprintf(stderr, "udsd: error: %s\n", problem_text(i));
 	return i->problem.kind == PROBLEM_DISPLACED ? EX_UNAVAILABLE : EX_OSERR;
 }
 
@@ -136,15 +136,14 @@ static void open_listener(struct instance *i, int64_t until)
 	struct failure f = SUCCESS;
 	bool passed = listen_fds_listener(i->service, &i->listener) == 0;
 
-	i->seen = passed ? LISTENER_OURS : LISTENER_GONE;
 	if (!service_can_run(i->service))
 		(void)problem_set(i, &i->service->problem);
 	else if (!passed)
 		f = listener_open(i->service, &i->listener, until);
-	if (failed(f))
-		(void)problem_set_failure(i, f);
-	else
-		i->seen = LISTENER_OURS;
+	if (!failed(f))
+		return;
+	i->seen = LISTENER_GONE;
+	(void)problem_set_failure(i, f);
 }
 
 /* Whoever has the lock of the pid file may take over what another udsd has just left. One service's

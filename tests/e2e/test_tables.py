@@ -7,7 +7,7 @@ import re
 from lib import SRC, UDSCTL, main, needs
 from lib.control_socket import ControlCase
 
-VARIABLE = ("retry", "wait")      # keys of a status record that only some services have
+VARIABLE = ("error", "retry", "wait")     # keys of a status record that only some services have
 
 
 def manual(name, begin, end):
