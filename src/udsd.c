@@ -207,24 +207,31 @@ static pid_t wait_for(pid_t pid, int *status)
 	return ended;
 }
 
-/* What an exit status says of a load that has failed: only a config that was read is to blame. */
+/* The exit status of what is refused: 78 is for what does not pass by itself. */
+static int refusal_status(const struct findings *found)
+{
+	if (found->lasting > 0)
+		return EX_CONFIG;
+	return found->errors > found->problems ? EX_OSERR : EX_UNAVAILABLE;
+}
+
+/* Of a load that has failed: only a config that was read is to blame. */
 static int load_status(const struct loader *loader, int status)
 {
-	bool full = WIFEXITED(status) && WEXITSTATUS(status) == ARENA_FULL;
-
-	return *loader->error == '\0' || full ? EX_CONFIG : EX_OSERR;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == ARENA_FULL)
+		return EX_CONFIG;
+	return *loader->error != '\0' ? EX_OSERR
+				      : refusal_status(loader_findings(loader));
 }
 
 /* Services that cannot run refuse a test, and a command, of which there is only one. Else they are for the
- * supervisor to try again. 0, or an exit status: 78 is for what does not pass by itself. */
+ * supervisor to try again. 0, or an exit status. */
 static int check_findings(const struct findings *found, bool strict)
 {
 	bool refused = strict && found->problems > 0;
 
 	report_findings(found, refused);
-	if (!refused)
-		return 0;
-	return found->lasting > 0 ? EX_CONFIG : EX_UNAVAILABLE;
+	return refused ? refusal_status(found) : 0;
 }
 
 /* Loads in a process of its own, as a reload does. 0, or an exit status: it was told why. */

@@ -293,7 +293,7 @@ static const struct config *build(struct arena *arena, char *text,
 	struct section *top;
 
 	if (arena_open(&scratch) < 0) {
-		fault_add(faults, PLACE_NONE, "%s", strerror(errno));
+		fault_system(faults, PLACE_NONE, "load the config");
 		return NULL;
 	}
 	b.config = arena_take(arena, sizeof(*b.config));
@@ -322,7 +322,7 @@ const struct config *config_load(struct arena *arena, const struct load_source *
 	if (source->command != NULL) {
 		text = command_config(source->options, source->count, source->command);
 		if (text == NULL)
-			fault_add(faults, PLACE_NONE, "out of memory");
+			fault_system(faults, PLACE_NONE, "load the command");
 	}
 	if (faults->errors == 0)
 		c = build(arena, text, source, faults);

@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "config/arena.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -127,11 +128,26 @@ static const struct fault *fault_put(struct faults *faults, size_t *count,
 
 void fault_add(struct faults *faults, struct place at, const char *format, ...)
 {
+	size_t before = faults->errors;
 	va_list args;
 
 	va_start(args, format);
 	(void)fault_put(faults, &faults->errors, at, format, args);
 	va_end(args);
+	faults->lasting += faults->errors > before;
+}
+
+void fault_system(struct faults *faults, struct place at, const char *what)
+{
+	static const int passing[] = {ENOMEM, EMFILE, ENFILE, EAGAIN, EINTR, EIO};
+	size_t lasting = faults->lasting, i = 0;
+	int error = errno;
+
+	while (i < sizeof(passing) / sizeof(*passing) && passing[i] != error)
+		i++;
+	fault_add(faults, at, "%s: %s", what, strerror(error));
+	if (i < sizeof(passing) / sizeof(*passing))
+		faults->lasting = lasting;
 }
 
 /* `FILE:LINE: text` */

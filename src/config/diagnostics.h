@@ -40,7 +40,7 @@ struct faults {
 	struct arena *arena; /* of texts of problems; NULL: they are not kept */
 	size_t errors;       /* which refuse the config */
 	size_t problems;     /* which refuse some of it */
-	size_t lasting;      /* of these, those that are PROBLEM_FAILED */
+	size_t lasting;      /* of both, those that do not pass by themselves */
 	size_t warnings;     /* which refuse nothing */
 	char *text;          /* made by faults_finish(); NULL: there are none */
 	struct fault *first;
@@ -49,6 +49,9 @@ struct faults {
 /* Adds a fault, unless the same is there already. The place's file must live until faults_finish(). */
 void fault_add(struct faults *faults, struct place at, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+/* Adds an error of the system, by errno, behind `what`. It may pass if a resource is lacking. */
+void fault_system(struct faults *faults, struct place at, const char *what);
+
 /* Adds a fault about the state of something that is not the config's text. The first of a service (that
  * it is displaced counts least) is kept as its problem. `step` is an option's name. */
 void fault_problem(struct faults *faults, struct problem *first, enum problem_kind kind,

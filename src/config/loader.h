@@ -25,7 +25,7 @@ struct findings {
 	const char *text; /* NULL: nothing */
 	size_t errors;    /* problems of services among them */
 	size_t problems;  /* if these are all of them, it is not refused */
-	size_t lasting;   /* and of these, those that are PROBLEM_FAILED */
+	size_t lasting;   /* of all errors, those that do not pass by themselves */
 	size_t warnings;
 };
 

@@ -124,7 +124,7 @@ static char *parse_read_all(int fd, struct place at, size_t *len, struct faults 
 		text[*len] = '\0';
 		return text;
 	}
-	fault_add(faults, at, "cannot be read: %s", strerror(errno));
+	fault_system(faults, at, "cannot be read");
 	free(text);
 	return NULL;
 }
@@ -137,7 +137,7 @@ char *parse_read(const char *path, size_t *len, struct faults *faults)
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
-		fault_add(faults, at, "cannot be opened: %s", strerror(errno));
+		fault_system(faults, at, "cannot be opened");
 	else if (parse_trusts(&st, at, faults))
 		text = parse_read_all(fd, at, len, faults);
 	if (fd >= 0)

@@ -7,6 +7,8 @@
 
 #include "lib/cases.h"
 
+#include <errno.h>
+
 static void test_lines(void **state)
 {
 	static const struct {
@@ -103,6 +105,30 @@ static void test_problem(void **state)
 	arena_close(&arena);
 }
 
+/* What lacks a resource may pass; what is written, or not there, does not. */
+static void test_lasting(void **state)
+{
+	static const struct {
+		int error;
+		size_t lasting;
+	} rows[] = {{ENOENT, 1}, {EACCES, 1}, {ENOMEM, 0}, {EMFILE, 0}, {ENFILE, 0}};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct faults f = {0};
+
+		errno = rows[i].error;
+		fault_system(&f, (struct place){"f", 0}, "cannot be opened");
+		assert_int_equal(f.errors, 1);
+		check(f.lasting == rows[i].lasting, "%d", rows[i].error);
+		fault_add(&f, (struct place){"f", 1}, "wrong");
+		assert_int_equal(f.lasting, rows[i].lasting + 1);
+		faults_finish(&f);
+		assert_non_null(strstr(f.text, strerror(rows[i].error)));
+		faults_free(&f);
+	}
+}
+
 static void test_freed(void **state)
 {
 	struct faults f = {0};
@@ -123,9 +149,8 @@ static void test_freed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_lines),
-		cmocka_unit_test(test_sorted),
-		cmocka_unit_test(test_problem),
+		cmocka_unit_test(test_lines),   cmocka_unit_test(test_sorted),
+		cmocka_unit_test(test_problem), cmocka_unit_test(test_lasting),
 		cmocka_unit_test(test_freed),
 	};
 
