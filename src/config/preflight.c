@@ -155,6 +155,8 @@ static void try_as_user(int fd, const void *arg)
 	const struct service *first = &c->services[trial->first];
 	struct failure f = privilege_drop(&first->identity);
 
+	if (failed(f) && (f.error == EAGAIN || f.error == ENOMEM))
+		return; /* that says nothing of the user */
 	if (failed(f)) {
 		dprintf(fd, "%zu user %s cannot be used: %s: %s\n" TRIAL_OVER,
 			trial->first, first->account->name, f.operation,

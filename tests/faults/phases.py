@@ -116,6 +116,24 @@ class Sweep(Case):
         self.assertLess(took, SOON * PATIENCE, name)
         return got == wanted
 
+    def cannot_run(self):
+        """Services that were said to have failed."""
+        return [event for event in self.sup.events("fail")
+                if set(event) == {"service", "step", "error", "retry"}]
+
+    def heal(self):
+        """What failed is tried again at a reload."""
+        def is_well():
+            status = visit(self.control, b"status\n")
+            if isinstance(status, bytes) and not re.search(rb"state=(failed|displaced)", status):
+                return True
+            self.sup.kill(signal.SIGHUP)
+            time.sleep(0.2)
+            return False
+
+        if self.cannot_run():
+            wait_for(is_well, 4, "all to run again")
+
     def ask_all(self):
         served = [self.ask(name, SERVED) for name in ("d1/s", "f", "w")]
         self.ask("r", b"no\n")
@@ -322,10 +340,13 @@ class Start(Sweep):
         self.begin_trial(trial)
         started = time.monotonic()
         self.sup = sup = self.udsd(self.text, env=environment, ready=None)
-        wait_for(lambda: sup.poll() is not None or self.answers(), 4, "a service or an end")
+        wait_for(lambda: sup.poll() is not None or self.cannot_run() or self.answers(), 4,
+                 "a service or an end")
         self.assertLess(time.monotonic() - started, 2 * SOON * PATIENCE)
         self.end_fault()
         if sup.poll() is None:
+            self.heal()
+            wait_for(self.answers, 3)
             wait_for(lambda: visit(self.path("r"), b"x") == b"no\n", 3)
             self.assertEqual(sup.stop(), 0)
         else:
@@ -431,6 +452,7 @@ class Upgrade(Sweep):
                  4, "a verdict")
         self.assertLess(time.monotonic() - started, (SOON + 1) * PATIENCE)
         if self.sup.poll() is None:
+            self.heal()
             self.ask_all()
         if greeted:
             self.round_trip(sock)
