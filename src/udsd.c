@@ -52,8 +52,8 @@ static const char help_text[] =
 	"  -h, --help               this text\n"
 	"  -V, --version            version and build options\n"
 	"\n"
-	"Exit status: 0 stopped; 64 usage; 69 udsd runs already, or SOCKET is served by somebody\n"
-	"else; 71 the system refused something at the start; 78 the config is refused.\n"
+	"Exit status: 0 stopped; 64 usage; 69 udsd runs already, or another process serves\n"
+	"SOCKET; 71 the system refused something at the start; 78 the config is refused.\n"
 	"\n"
 	"Try: udsd /tmp/upper.sock tr a-z A-Z\n"
 	"and: udsc /tmp/upper.sock hello\n";

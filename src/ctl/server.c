@@ -50,7 +50,7 @@ static const char *server_kind(mode_t mode)
 static void server_refused(const char *socket, const struct stat *st, char *text)
 {
 	if (st == NULL || S_ISSOCK(st->st_mode))
-		snprintf(text, SERVER_TEXT, "%s: nobody listens there", socket);
+		snprintf(text, SERVER_TEXT, "%s: no process listens there", socket);
 	else
 		snprintf(text, SERVER_TEXT, "%s: it is %s, not a socket", socket,
 			 server_kind(st->st_mode));
@@ -64,14 +64,14 @@ static void server_denied(const char *socket, const struct stat *st, char *text)
 		return;
 	if (st != NULL)
 		snprintf(text + len, (size_t)(SERVER_TEXT - len),
-			 "it is %s's with mode %04o; sudo would do, or control-mode and "
+			 "it is %s's with mode %04o; use sudo, or set control-mode and "
 			 "control-allow in udsd.conf(5)",
 			 server_user(st->st_uid), st->st_mode & 07777);
 	else
 		snprintf(
 			text + len, (size_t)(SERVER_TEXT - len),
-			"a directory above it is closed to %s; sudo would do, or another "
-			"control-socket, whose control-mode and control-allow let you in "
+			"a directory above it is closed to %s; use sudo, or another "
+			"control-socket, with control-mode and control-allow that admit you "
 			"(udsd.conf(5))",
 			server_user(geteuid()));
 }
@@ -90,7 +90,7 @@ void server_unreachable(const char *socket, int error, char text[SERVER_TEXT])
 			 socket, server_type(socket));
 	else if (error == EAGAIN)
 		snprintf(text, SERVER_TEXT,
-			 "%s: nobody accepts there, and its backlog is full", socket);
+			 "%s: no process accepts there, and its backlog is full", socket);
 	else
 		snprintf(text, SERVER_TEXT, "%s: %s", socket, strerror(error));
 }

@@ -155,7 +155,7 @@ static void check_path(struct instance *i, int64_t now)
 	if (i->seen == LISTENER_FOREIGN && before != LISTENER_FOREIGN)
 		log_path(i,
 			 "another process has put something else there: made again when "
-			 "that has gone");
+			 "that has been removed");
 	if (i->seen == LISTENER_GONE && before == LISTENER_OURS)
 		log_path(i, "another process has deleted it");
 	if (i->seen == LISTENER_GONE)

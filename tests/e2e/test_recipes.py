@@ -240,7 +240,7 @@ class Fronts(RecipeCase):
 
     @needs("curl")
     def test_access_rules_for_a_socket(self):
-        title = "Access rules for somebody else's socket"
+        title = "Access rules in front of another socket"
         self.http_server()
         if not IS_ROOT:
             self.changes += [("group:staff", "self")]

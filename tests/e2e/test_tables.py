@@ -55,7 +55,7 @@ class Tables(ControlCase):
         self.assertEqual({name: commands.get(name) for name in requests}, requests)
         for page, begin, end, macro, table in (
                 ("udsctl.8", "The commands are as follows:", "The options are as follows:", "Ic", commands),
-                ("udsd.8", "gets no more of it.", ".Sh ENVIRONMENT", "Li", requests)):
+                ("udsd.8", "within 10 seconds is closed.", ".Sh ENVIRONMENT", "Li", requests)):
             told = {}
             for name, arguments in entries(manual(page, begin, end), macro):
                 told.setdefault(name, arguments)        # a record has the name of a request

@@ -183,10 +183,10 @@ class Foreign(ControlCase):
         nobody = "is udsd running.*-s names its control-socket"
         for name, make, pattern, status in (
             ("full", lambda: (self.listen(backlog=0), self.connect(self.control)),
-             "nobody accepts there", 1),
+             "no process accepts there", 1),
             ("dgram", lambda: self.listen(socket.SOCK_DGRAM), "it is a datagram socket", 1),
             ("seqpacket", lambda: self.listen(socket.SOCK_SEQPACKET), "it is a seqpacket socket", 1),
-            ("stale", lambda: self.listen().close(), "nobody listens there\n.*" + nobody, 69),
+            ("stale", lambda: self.listen().close(), "no process listens there\n.*" + nobody, 69),
             ("file", lambda: self.write("control.sock", ""), "it is a file, not a socket\n.*" + nobody, 69),
             ("directory", lambda: os.mkdir(self.control), "it is a directory, not", 69),
             ("fifo", lambda: os.mkfifo(self.control), "it is a device or a pipe, not", 69),
