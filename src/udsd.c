@@ -397,6 +397,7 @@ int main(int argc, char **argv)
 		return no_start("arguments");
 	parse_arguments(&args, argc, argv);
 	make_absolute(&args.source);
+	args.source.test = args.test && !listen_fds_is_upgrade();
 	if (args.test)
 		return test(&args.source);
 	status = load(&args.source,

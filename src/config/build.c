@@ -281,7 +281,7 @@ static void build_all(const struct build *b, const struct section *top,
 	c->services = arena_keep(b->arena, c->services, c->count * sizeof(*c->services));
 	for (size_t i = 0; i < c->count; i++)
 		check_unique(b, i);
-	preflight_check(c, b->faults);
+	preflight_check(c, source->test, b->faults);
 }
 
 /* `text`: of the config; NULL: it is in the file. */

@@ -132,6 +132,7 @@ struct load_source {
 	char **options;       /* NAME=VALUE, for `command` */
 	size_t count;
 	char **command; /* SOCKET HANDLER [ARG...]; NULL: the file at `path` */
+	bool test;      /* it is only to be said whether it would run */
 	const struct config *again; /* its texts are loaded, not the files; NULL: none */
 };
 

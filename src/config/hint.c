@@ -105,7 +105,7 @@ static const char *hint_account(const char *text)
 		near_try(&near, line);
 		if (near.name != line)
 			continue;
-		(void)snprintf(names, sizeof(names), "%s", line);
+		(void)snprintf(names, sizeof(names), "%.63s", line);
 		near.name = names;
 	}
 	if (f != NULL)
@@ -113,24 +113,22 @@ static const char *hint_account(const char *text)
 	return near_hint(near.name);
 }
 
-const char *hint_value(const struct option_row *row, const char *text, size_t count,
+const char *hint_value(enum hint_kind kind, const char *text, size_t count,
 		       const char *error, int lookup)
 {
 	struct near near = {.word = text};
-	bool size = row->kind == KIND_LIMIT;
 
-	if (option_is_list(row) && count == 1 && strpbrk(text, " ,\t") != NULL)
+	if (kind == HINT_LIST && count == 1 && strpbrk(text, " ,\t") != NULL)
 		return hint_list(text);
 	if (lookup == ENOENT)
 		return hint_account(text);
 	if (lookup != 0)
 		return "";
-	if (size || row->kind == KIND_DURATION)
-		return near_hint(hint_spelled(text, size));
-	if (row->kind == KIND_BOOL && (strcmp(text, "1") == 0 || strcmp(text, "0") == 0))
+	if (kind == HINT_SIZE || kind == HINT_DURATION)
+		return near_hint(hint_spelled(text, kind == HINT_SIZE));
+	if (kind == HINT_BOOL && (strcmp(text, "1") == 0 || strcmp(text, "0") == 0))
 		return near_hint(*text == '1' ? "true" : "false");
-	if (row->kind == KIND_BOOL ||
-	    (row->kind >= KIND_LEVEL && row->kind <= KIND_STDERR))
+	if (kind == HINT_BOOL || kind == HINT_WORDS)
 		hint_words(&near, error);
 	return near_hint(near.name);
 }

@@ -6,11 +6,21 @@
 #ifndef UDSD_HINT_H
 #define UDSD_HINT_H
 
-#include "config/kind.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+enum hint_kind {
+	HINT_NONE,
+	HINT_WORDS, /* the error enumerates them */
+	HINT_BOOL,
+	HINT_SIZE,
+	HINT_DURATION,
+	HINT_LIST,
+};
 
 /* For a text (one of `count` in a list) with this error; `lookup` is the errno of a name's look-up, or 0.
  * "": nothing is known. */
-const char *hint_value(const struct option_row *row, const char *text, size_t count,
+const char *hint_value(enum hint_kind kind, const char *text, size_t count,
 		       const char *error, int lookup);
 
 /* A list in the place of one text with its pieces, `, a list is { "a", "b" }`; "" if it is one piece. */

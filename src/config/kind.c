@@ -109,10 +109,12 @@ static const char *set_stderr(struct setter *x)
 	target->kind = (enum stderr_kind)i;
 	if (i < STDERR_FILE)
 		return NULL;
+	if (value_path(x->text) != NULL) {
+		target->kind = STDERR_NULL;
+		return "must be syslog, null, client or an absolute path";
+	}
 	target->path = arena_text(x->build->arena, x->text);
-	return value_path(x->text) == NULL
-		       ? NULL
-		       : "must be syslog, null, client or an absolute path";
+	return NULL;
 }
 
 static const char *set_text(struct setter *x)
@@ -383,6 +385,20 @@ bool option_is_list(const struct option_row *row)
 	return row->kind >= KIND_GROUPS;
 }
 
+static enum hint_kind hint_of(const struct option_row *row)
+{
+	if (option_is_list(row))
+		return HINT_LIST;
+	if (row->kind == KIND_LIMIT)
+		return HINT_SIZE;
+	if (row->kind == KIND_DURATION)
+		return HINT_DURATION;
+	if (row->kind == KIND_BOOL)
+		return HINT_BOOL;
+	return row->kind >= KIND_LEVEL && row->kind <= KIND_STDERR ? HINT_WORDS
+								   : HINT_NONE;
+}
+
 /* What is wrong with the option. A name that could not be looked up is no fault of the text. */
 static void option_fault(const struct setter *x, void *of, struct place at,
 			 const char *error)
@@ -390,7 +406,8 @@ static void option_fault(const struct setter *x, void *of, struct place at,
 	const struct build *b = x->build;
 	struct service *s = of == b->config ? &b->config->control : of;
 	bool lasts = x->lookup == ENOENT || x->lookup == E2BIG;
-	const char *hint = hint_value(x->row, x->text, x->count, error, x->lookup);
+	const char *hint =
+		hint_value(hint_of(x->row), x->text, x->count, error, x->lookup);
 
 	if (x->lookup == 0)
 		fault_add(b->faults, at, "%s: \"%s\" %s%s", x->row->name, x->text, error,

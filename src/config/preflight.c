@@ -7,8 +7,13 @@
 #include "config/preflight.h"
 
 #include "config/account.h"
+#include "config/executable.h"
+#include "config/hint.h"
+#include "config/limits.h"
+#include "config/pathwalk.h"
 #include "common/privilege.h"
 #include "config/service.h"
+#include "config/standing.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,105 +21,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define TRIAL_OVER "over\n" /* the last line of a trial */
-#define TRIAL_MAX 65536     /* bytes of what a child finds wrong */
-
-/* Whether a user other than root and `uid` could replace this entry of a directory, or what is in it. */
-static bool is_replaceable(const struct stat *st, uid_t uid)
-{
-	if (st->st_uid != 0 && st->st_uid != uid)
-		return true;
-	if (S_ISLNK(st->st_mode) || (S_ISDIR(st->st_mode) && (st->st_mode & S_ISVTX)))
-		return false;
-	return (st->st_mode & 022) != 0;
-}
-
-/* A path that is walked entry by entry, links included. */
-struct path_walk {
-	char done[PATH_MAX]; /* what was looked at, without a trailing slash */
-	char rest[PATH_MAX]; /* what was not */
-	int links;
-};
-
-static void walk_up(char *path)
-{
-	char *slash = strrchr(path, '/');
-
-	if (slash != NULL)
-		*slash = '\0';
-}
-
-/* Goes on with what the link at `done` says. */
-static bool walk_link(struct path_walk *w)
-{
-	char target[PATH_MAX], rest[PATH_MAX];
-	ssize_t len = readlink(w->done, target, sizeof(target) - 1);
-
-	if (len < 0 || ++w->links > 40)
-		return false;
-	target[len] = '\0';
-	if (snprintf(rest, sizeof(rest), "%s/%s", target, w->rest) >= (int)sizeof(rest))
-		return false;
-	memcpy(w->rest, rest, sizeof(rest));
-	if (*target == '/')
-		*w->done = '\0';
-	else
-		walk_up(w->done);
-	return true;
-}
-
-/* Takes the next name off `rest` and puts it behind `done`. False at the end. */
-static bool walk_down(struct path_walk *w)
-{
-	const char *name = w->rest + strspn(w->rest, "/");
-	size_t len = strcspn(name, "/"), at = strlen(w->done);
-
-	if (len == 0 || at + 1 + len >= sizeof(w->done))
-		return false;
-	if (len == 2 && memcmp(name, "..", 2) == 0) {
-		walk_up(w->done);
-	} else if (len != 1 || *name != '.') {
-		w->done[at] = '/';
-		memcpy(w->done + at + 1, name, len);
-		w->done[at + 1 + len] = '\0';
-	}
-	memmove(w->rest, name + len, strlen(name + len) + 1);
-	return true;
-}
-
-/* Walks to the end of a path: true if a part of it, left in w->done, could be replaced. What is not
- * there is left to the trial. */
-static bool walk_replaceable(struct path_walk *w, uid_t uid)
-{
-	struct stat st;
-
-	do {
-		if (lstat(*w->done != '\0' ? w->done : "/", &st) < 0)
-			return false;
-		if (is_replaceable(&st, uid))
-			return true;
-		if (S_ISLNK(st.st_mode) && !walk_link(w))
-			return false;
-	} while (walk_down(w));
-	return false;
-}
+#define TRIAL_OVER "over\n"  /* the last line of a trial */
+#define WORD_MAX (32 * 4096) /* bytes of an argument, the kernel's MAX_ARG_STRLEN */
+#define WORDS_OWN 4096       /* bytes for what udsd itself adds to an environment */
+#define TRIAL_MAX 65536      /* bytes of what a child finds wrong */
 
 static void check_owner(struct service *s, struct faults *faults)
 {
-	struct path_walk w = {.links = 0};
+	const char *part = pathwalk_replaceable(s->handler[0], s->identity.uid);
 
-	if (snprintf(w.rest, sizeof(w.rest), "%s", s->handler[0]) >=
-		    (int)sizeof(w.rest) ||
-	    !walk_replaceable(&w, s->identity.uid))
+	if (part == NULL)
 		return;
 	fault_problem(faults, &s->problem, PROBLEM_FAILED, "handler",
 		      service_place(s, "handler"),
 		      "handler %s: %s could be replaced by a user other than root and "
 		      "%s: fix its owner and mode",
-		      s->handler[0], *w.done != '\0' ? w.done : "/", s->account->name);
+		      s->handler[0], part, s->account->name);
 }
 
 /* Whether the options that are looked at here had good values. */
@@ -130,9 +56,57 @@ struct trial {
 	size_t first;
 };
 
-static void try_service(int fd, size_t index, const struct service *s)
+/* The PATH of its handlers. */
+static const char *find_search(const struct service *s)
 {
+	for (char *const *text = s->environment; text != NULL && *text != NULL; text++)
+		if (strncmp(*text, "PATH=", 5) == 0)
+			return *text + 5;
+	return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+}
+
+static void try_handler(int fd, size_t index, const struct service *s,
+			const struct executable_head *head)
+{
+	const char *path = s->handler[0];
+	char why[500];
+	bool warning = executable_fault(path, head, find_search(s), why, sizeof(why));
+
+	if (warning)
+		dprintf(fd, "%zu !handler %s %s\n", index, path, why);
+	else if (*why != '\0')
+		dprintf(fd, "%zu handler %s cannot be executed by %s: %s%s\n", index,
+			path, s->account->name, why,
+			s->handler[1] == NULL ? hint_list(path) : "");
+}
+
+/* A file is made if it is not there. */
+static void try_stderr(int fd, size_t index, const struct service *s)
+{
+	const char *path = s->stderr_target.path;
+	char parent[PATH_MAX];
 	struct stat st;
+	int rc = access(path, W_OK);
+
+	if (s->stderr_target.kind != STDERR_FILE)
+		return;
+	if (rc == 0 && stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+		errno = EISDIR;
+		rc = -1;
+	}
+	if (rc < 0 && errno == ENOENT) {
+		snprintf(parent, sizeof(parent), "%.*s", (int)(strrchr(path, '/') - path),
+			 path);
+		rc = access(*parent != '\0' ? parent : "/", W_OK | X_OK);
+	}
+	if (rc < 0)
+		dprintf(fd, "%zu stderr %s cannot be opened by %s: %s\n", index, path,
+			s->account->name, strerror(errno));
+}
+
+static void try_service(int fd, size_t index, const struct service *s,
+			const struct executable_head *head)
+{
 	int dir = open(s->directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	if (dir < 0 || fchdir(dir) < 0)
@@ -140,12 +114,33 @@ static void try_service(int fd, size_t index, const struct service *s)
 			s->directory, s->account->name, strerror(errno));
 	if (dir >= 0)
 		close(dir);
-	if (access(s->handler[0], X_OK) < 0)
-		dprintf(fd, "%zu handler %s cannot be executed by %s: %s\n", index,
-			s->handler[0], s->account->name, strerror(errno));
-	else if (stat(s->handler[0], &st) == 0 && !S_ISREG(st.st_mode))
-		dprintf(fd, "%zu handler %s cannot be executed: it is not a file\n",
-			index, s->handler[0]);
+	try_handler(fd, index, s, head);
+	try_stderr(fd, index, s);
+}
+
+static bool is_in_trial(const struct trial *trial, size_t i)
+{
+	const struct config *c = trial->config;
+
+	return is_complete(&c->services[i]) &&
+	       identity_same(&c->services[trial->first].identity,
+			     &c->services[i].identity);
+}
+
+/* What needs the rights of udsd itself, as it would be done for a worker. */
+static void try_before(int fd, size_t index, const struct service *s)
+{
+	const char *limit = limits_raise(s);
+	int nice = getpriority(PRIO_PROCESS, 0);
+
+	if (limit != NULL)
+		dprintf(fd, "%zu %s is more than udsd may give: %s\n", index, limit,
+			strerror(errno));
+	if (s->nice < 0 && setpriority(PRIO_PROCESS, 0, nice + s->nice) < 0)
+		dprintf(fd, "%zu nice %d is more than udsd may give: %s\n", index,
+			s->nice, strerror(errno));
+	else if (s->nice < 0)
+		(void)setpriority(PRIO_PROCESS, 0, nice);
 }
 
 static void try_as_user(int fd, const void *arg)
@@ -153,8 +148,16 @@ static void try_as_user(int fd, const void *arg)
 	const struct trial *trial = arg;
 	const struct config *c = trial->config;
 	const struct service *first = &c->services[trial->first];
-	struct failure f = privilege_drop(&first->identity);
+	struct executable_head *heads = calloc(c->count, sizeof(*heads));
+	struct failure f;
 
+	for (size_t i = trial->first; heads != NULL && i < c->count; i++) {
+		if (!is_in_trial(trial, i))
+			continue;
+		try_before(fd, i, &c->services[i]);
+		executable_read(c->services[i].handler[0], &heads[i]);
+	}
+	f = heads != NULL ? privilege_drop(&first->identity) : failure("memory");
 	if (failed(f) && (f.error == EAGAIN || f.error == ENOMEM))
 		return; /* that says nothing of the user */
 	if (failed(f)) {
@@ -164,9 +167,8 @@ static void try_as_user(int fd, const void *arg)
 		return;
 	}
 	for (size_t i = trial->first; i < c->count; i++)
-		if (is_complete(&c->services[i]) &&
-		    identity_same(&first->identity, &c->services[i].identity))
-			try_service(fd, i, &c->services[i]);
+		if (is_in_trial(trial, i))
+			try_service(fd, i, &c->services[i], &heads[i]);
 	dprintf(fd, TRIAL_OVER);
 }
 
@@ -183,6 +185,10 @@ static void report_trial(const struct config *c, char *text, struct faults *faul
 
 		if (index >= c->count || *what++ != ' ')
 			continue;
+		if (*what == '!') {
+			fault_warn(faults, service_place(s, "handler"), "%s", what + 1);
+			continue;
+		}
 		snprintf(option, sizeof(option), "%.*s", (int)strcspn(what, " "), what);
 		fault_problem(faults, &s->problem, PROBLEM_FAILED, option,
 			      service_place(s, option), "%s", what);
@@ -259,21 +265,117 @@ static void warn_of_shared_user(const struct config *c, size_t index,
 			other->name, s->name, s->account->name);
 }
 
-void preflight_check(const struct config *c, struct faults *faults)
+/* An argument or variable, and all of them, as execve(2) takes them. */
+static void check_words(struct service *s, const char *option, char *const *words,
+			size_t *total, struct faults *faults)
+{
+	for (size_t i = 0; words != NULL && words[i] != NULL; i++) {
+		size_t len = strlen(words[i]) + 1;
+
+		*total += len + sizeof(char *);
+		if (len > WORD_MAX)
+			fault_add(faults, service_place(s, option),
+				  "%s: text %zu of the list has %zu bytes, and a program "
+				  "can be given %d in one",
+				  option, i + 1, len - 1, WORD_MAX - 1);
+	}
+}
+
+static void check_size(struct service *s, struct faults *faults)
+{
+	size_t total = 0;
+	long most = sysconf(_SC_ARG_MAX) - WORDS_OWN;
+
+	check_words(s, "handler", s->handler, &total, faults);
+	check_words(s, "environment", s->environment, &total, faults);
+	if (most > 0 && total > (size_t)most)
+		fault_add(
+			faults, service_place(s, "handler"),
+			"handler: arguments and environment have %zu bytes together, and "
+			"a program can be given %ld here",
+			total, most);
+}
+
+static void warn_of_limits(const struct service *s, struct faults *faults)
+{
+	for (int i = 0; i < RLIM_NLIMITS; i++) {
+		const char *warning = limits_warning(s, i);
+
+		if (warning != NULL)
+			fault_warn(faults, service_place(s, s->limits[i].name),
+				   "%s = %llu: %s", s->limits[i].name,
+				   (unsigned long long)s->limits[i].value, warning);
+	}
+}
+
+/* Who may write to a socket may connect to it. */
+static void warn_of_useless_mode(const struct service *s, struct faults *faults)
+{
+	const char *option = s->handler != NULL ? "socket-mode" : "control-mode";
+
+	if (*s->socket != '@' && (s->socket_mode & 0222) == 0)
+		fault_warn(faults, service_place(s, option),
+			   "%s %04o lets nobody connect but root: it takes the right to "
+			   "write, as in 0660",
+			   option, s->socket_mode);
+}
+
+static bool is_own_group(gid_t group)
+{
+	gid_t groups[NGROUPS_MAX];
+	int n = getgroups(NGROUPS_MAX, groups);
+
+	for (int i = 0; i < n; i++)
+		if (groups[i] == group)
+			return true;
+	return group == getegid();
+}
+
+/* What an ordinary user's udsd cannot give away. */
+static void check_ownership(const struct service *s, struct faults *faults)
+{
+	if (s->socket_owner != (uid_t)-1 && s->socket_owner != geteuid())
+		fault_add(faults, service_place(s, "socket-owner"),
+			  "socket-owner: only root can give a socket to another user");
+	if (s->socket_group != (gid_t)-1 && !is_own_group(s->socket_group))
+		fault_add(
+			faults, service_place(s, "socket-group"),
+			"socket-group: only root can give a socket to a group that it is "
+			"not in");
+}
+
+/* What does not depend on the service's user. */
+static void check_service(struct service *s, bool test, struct faults *faults)
+{
+	check_size(s, faults);
+	if (geteuid() != 0)
+		check_ownership(s, faults);
+	warn_of_limits(s, faults);
+	warn_of_useless_mode(s, faults);
+	if (test)
+		standing_check(s, faults);
+}
+
+void preflight_check(struct config *c, bool test, struct faults *faults)
 {
 	bool root = geteuid() == 0;
 
 	for (size_t i = 0; i < c->count; i++) {
 		if (!is_complete(&c->services[i]))
 			continue;
+		check_service(&c->services[i], test, faults);
 		if (root)
 			check_owner(&c->services[i], faults);
 		if (root && c->services[i].identity.uid != 0)
 			warn_of_shared_user(c, i, faults);
 		warn_of_mode(&c->services[i], faults);
 	}
-	if (c->control.socket != NULL)
+	if (c->control.socket != NULL) {
 		warn_of_mode(&c->control, faults);
+		warn_of_useless_mode(&c->control, faults);
+		if (test)
+			standing_check(&c->control, faults);
+	}
 	for (size_t i = 0; i < c->count; i++)
 		if (is_complete(&c->services[i]))
 			run_trial(c, i, faults);

@@ -8,6 +8,7 @@
 #include "worker/setup.h"
 
 #include "common/privilege.h"
+#include "config/limits.h"
 #include "common/title.h"
 
 #include <errno.h>
@@ -33,6 +34,7 @@ int setup_descriptors(int *from, int end, int error)
 
 struct failure setup_process(const struct service *s, const struct rlimit *nofile)
 {
+	const char *limit;
 	struct failure f;
 
 	title_set(s->name);
@@ -40,6 +42,9 @@ struct failure setup_process(const struct service *s, const struct rlimit *nofil
 		return failure("session");
 	if (setrlimit(RLIMIT_NOFILE, nofile) < 0)
 		return failure("limit");
+	limit = limits_raise(s);
+	if (limit != NULL)
+		return failure(limit);
 	errno = 0;
 	if (s->nice != 0 && nice(s->nice) == -1 && errno != 0)
 		return failure("nice");

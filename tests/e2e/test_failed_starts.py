@@ -6,7 +6,7 @@ import shutil
 import socket
 import time
 
-from lib import PATIENCE, Case, main, needs_user, proc, service
+from lib import PATIENCE, REFUSED, Case, complete, main, needs_user, proc, service
 
 SET_LIMIT = """
 import resource, sys
@@ -182,9 +182,10 @@ class Other(Case):
         os.rename(self.path("new"), handler)
 
     def test_arguments_that_are_too_long(self):
-        sup = self.serve([self.echo(), "x" * 200000])
-        self.assertEqual(self.talk(sup.socket), b"")
-        self.assertEqual(sup.wait_event("fail")["error"], "Argument list too long")
+        text = service("s", socket=self.path("s"), handler=[self.echo(), "x" * 200000])
+        done = self.run_udsd("-f", "-c", self.write("long.conf", complete(text)))
+        self.assertEqual(done.returncode, REFUSED)
+        self.assertIn("handler: text 2 of the list has 200000 bytes", done.stderr)
 
     def test_stop_while_clients_wait(self):
         handler = self.write("handler", GOOD, 0o755)

@@ -109,8 +109,12 @@ class Values(Talker):
 
     @needs_root
     def test_a_file_that_the_user_may_not_write_is_not_written(self):
-        path = self.path("err.log")  # in a directory of root's
+        directory = self.path("logs")
+        os.mkdir(directory)
+        os.chmod(directory, 0o777)
+        path = os.path.join(directory, "err.log")
         sup = self.serve_talker(stderr=path)
+        os.chmod(directory, 0o755)
         self.assertEqual(self.say(sup, "echo bad >&2; echo out"), b"")
         self.assertEqual(sup.wait_event("fail")["error"], "Permission denied")
         self.assertFalse(os.path.exists(path))

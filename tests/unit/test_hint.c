@@ -49,27 +49,26 @@ static void test_list(void **state)
 static void test_value(void **state)
 {
 	static const struct {
-		enum option_kind kind;
+		enum hint_kind kind;
 		const char *text, *error, *hint;
 		int lookup;
 	} rows[] = {
-		{KIND_LEVEL, "warn", "must be error, warning, or debug", "warning", 0},
-		{KIND_BOOL, "0", "must be true or false", "false", 0},
-		{KIND_BOOL, "ture", "must be true or false", "true", 0},
-		{KIND_OVERFLOW, "must", "must be queue or reject", NULL, 0},
-		{KIND_LIMIT, "1k", "must be a size", "1K", 0},
-		{KIND_DURATION, "1d", "must be a duration", "24h", 0},
-		{KIND_USER, "rooot", "does not exist", "root", ENOENT},
-		{KIND_RULES, "group:rooot", "names", "root", ENOENT},
-		{KIND_USER, "rooot", "does not exist", NULL, EIO},
-		{KIND_INT, "one", "must be a number", NULL, 0},
+		{HINT_WORDS, "warn", "must be error, warning, or debug", "warning", 0},
+		{HINT_BOOL, "0", "must be true or false", "false", 0},
+		{HINT_BOOL, "ture", "must be true or false", "true", 0},
+		{HINT_WORDS, "must", "must be queue or reject", NULL, 0},
+		{HINT_SIZE, "1k", "must be a size", "1K", 0},
+		{HINT_DURATION, "1d", "must be a duration", "24h", 0},
+		{HINT_NONE, "rooot", "does not exist", "root", ENOENT},
+		{HINT_LIST, "group:rooot", "names", "root", ENOENT},
+		{HINT_NONE, "rooot", "does not exist", NULL, EIO},
+		{HINT_NONE, "one", "must be a number", NULL, 0},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		const struct option_row row = {.name = "x", .kind = rows[i].kind};
-		const char *hint =
-			hint_value(&row, rows[i].text, 1, rows[i].error, rows[i].lookup);
+		const char *hint = hint_value(rows[i].kind, rows[i].text, 1,
+					      rows[i].error, rows[i].lookup);
 
 		check(rows[i].hint != NULL ? strstr(hint, rows[i].hint) != NULL
 					   : *hint == '\0',
