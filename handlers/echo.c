@@ -4,7 +4,7 @@
  * An example of a compiled handler, and the measure of what udsd costs: it has no stdio, no
  * locale, and one large buffer, of which only the pages that are used cost anything.
  *
- * A client that has gone (EPIPE, ECONNRESET) and an idle time-out (EAGAIN: udsd sets
+ * A client that has disconnected (EPIPE, ECONNRESET) and an idle time-out (EAGAIN: udsd sets
  * SO_RCVTIMEO and SO_SNDTIMEO) are ordinary ends. On seqpacket each packet comes back as
  * one packet, as far as the buffer goes; an empty one cannot be told from the end here, and
  * is taken for it.

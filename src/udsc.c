@@ -71,14 +71,14 @@ static void flow_fill(struct flow *flow, ssize_t n, const char *from)
 	*flow = (struct flow){flow->data, flow->size, 0, (size_t)n, n == 0};
 }
 
-/* An empty packet reads as 0 too; at the end the server hung up and nothing is queued. */
+/* An empty packet reads as 0 too; at the end the server has closed and nothing is pending. */
 static void socket_read(struct client *c, short revents)
 {
-	int flags = MSG_DONTWAIT | MSG_TRUNC, queued = 0;
+	int flags = MSG_DONTWAIT | MSG_TRUNC, pending = 0;
 
 	flow_fill(&c->down, recv(c->fd, c->down.data, c->down.size, flags), c->name);
-	if (c->down.eof && ioctl(c->fd, FIONREAD, &queued) == 0)
-		c->down.eof = queued == 0 && revents & (POLLRDHUP | POLLHUP);
+	if (c->down.eof && ioctl(c->fd, FIONREAD, &pending) == 0)
+		c->down.eof = pending == 0 && revents & (POLLRDHUP | POLLHUP);
 }
 
 /* Wait until something can be done, and do it. The socket is left out while neither flow

@@ -252,8 +252,9 @@ static int udsctl_drain(const struct call *call)
 static int udsctl_help(const struct call *call);
 
 static const struct command commands[] = {
-	{"status", "[SERVICE]", "what there is, and how it goes", .run = udsctl_show,
-	 .show = display_status, .one = display_detail, .json = display_json_status},
+	{"status", "[SERVICE]", "services: state, connections, counters",
+	 .run = udsctl_show, .show = display_status, .one = display_detail,
+	 .json = display_json_status},
 	{"list", "[SERVICE]", "live connections", .run = udsctl_show,
 	 .show = display_list, .one = display_list, .json = display_json_list},
 	{"kill", "SERVICE CONN", "end one: SIGTERM, after kill-grace SIGKILL",

@@ -257,7 +257,7 @@ static int load(const struct load_source *source, bool strict, struct loaded **l
 	return status;
 }
 
-/* An upgrade asks with a parcel of its own, and nobody's state refuses that. */
+/* -t; asked by an upgrade (which passes descriptors), services that cannot run do not refuse it. */
 static int test(const struct load_source *source)
 {
 	struct loaded *loaded;
@@ -288,7 +288,7 @@ static int wait_for_daemon(int fd, pid_t pid)
 	if (n == 1)
 		return 0;
 	if (n < 0)
-		(void)kill(pid, SIGTERM); /* it would serve, and nobody be told */
+		(void)kill(pid, SIGTERM); /* it would serve, and this start fail */
 	if (wait_for(pid, &status) < 0 || n < 0)
 		return no_start("wait for the daemon");
 	return WIFEXITED(status) ? WEXITSTATUS(status) : EX_OSERR;
@@ -323,8 +323,8 @@ static void make_absolute(struct load_source *s)
 	exit(EX_CONFIG);
 }
 
-/* How to execute the binary that is installed at our place in our stead: the same arguments, but we
- * are what we are, in the foreground of nobody and in another directory. */
+/* How to execute the binary that is installed at our place in our stead: the same arguments, but this
+ * process is a daemon already, and in another directory. */
 static char **make_argv(const struct arguments *a, int argc)
 {
 	static char level_names[][8] = {"error", "warning", "notice", "info", "debug"};
@@ -392,7 +392,7 @@ int main(int argc, char **argv)
 	int status;
 
 	open_standard();
-	(void)signal(SIGCHLD, SIG_DFL); /* where it is ignored no end is told */
+	(void)signal(SIGCHLD, SIG_DFL); /* ignored, it would hide exits */
 	if (title_init(argc, &argv) < 0)
 		return no_start("arguments");
 	parse_arguments(&args, argc, argv);

@@ -1,5 +1,5 @@
 /*
- * defaults.c: udsd and udsctl ask here, so that they agree.
+ * defaults.c: default places, the same for udsd and udsctl.
  *
  * Root has the directories of the build. An ordinary user has those of the XDG Base Directory
  * Specification: the config in $XDG_CONFIG_HOME, else ~/.config; pid file and control socket below

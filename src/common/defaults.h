@@ -1,4 +1,4 @@
-/* defaults.h: where the config, the pid file and the control socket are if nobody says otherwise. */
+/* defaults.h: the default places of the config, the pid file and the control socket. */
 #ifndef UDSD_DEFAULTS_H
 #define UDSD_DEFAULTS_H
 

@@ -1,4 +1,4 @@
-/* directory.h: the directories above a path. */
+/* directory.h: makes and opens the directories above a path. */
 #ifndef UDSD_DIRECTORY_H
 #define UDSD_DIRECTORY_H
 

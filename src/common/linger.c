@@ -1,5 +1,5 @@
 /*
- * linger.c: a timer whose signal does nothing but interrupt close(2).
+ * linger.c: a timer; its signal does nothing but interrupt close(2).
  */
 #include "common/linger.h"
 

@@ -1,5 +1,5 @@
 /*
- * log.c: what every room calls to log.
+ * log.c: builds records and sends them.
  *
  * Invariant: no byte below 0x20, no 0x7f, no C1 control and nothing that is not UTF-8 gets into a
  * line through log_str() and log_bytes(); verbs and keys are the program's own constants.

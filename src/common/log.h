@@ -4,7 +4,7 @@
  * A line is built in a struct log_line and leaves as one record: a byte with the level, the text, a
  * newline. Records go to the log process (logger.h) and never block: what cannot be sent is counted,
  * and the count is logged as soon as something can be sent again. Until log_open() lines go to
- * standard error. Whoever writes to a channel has SIGPIPE blocked, as all of udsd has.
+ * standard error. All processes of udsd that write to a channel have SIGPIPE blocked.
  */
 #ifndef UDSD_LOG_H
 #define UDSD_LOG_H

@@ -45,8 +45,8 @@ static inline unsigned log_channel_row(const char order[LOG_ORDER_BYTES])
 	return (unsigned)(unsigned char)order[1] << 8 | (unsigned char)order[2];
 }
 
-/* How many lines of the channel with this row the log process could not write: it counts there, and
- * whoever has counted them elsewhere subtracts. Row 0 is the supervisor's own. */
+/* How many lines of the channel with this row the log process could not write: it counts there,
+ * and the process that adds them to another counter subtracts. Row 0 is the supervisor's own. */
 _Atomic uint64_t *log_channel_unwritten(unsigned row);
 
 /* From now on the log process logs with this facility (LOG_DAEMON, ...). */

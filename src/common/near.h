@@ -1,5 +1,5 @@
 /*
- * near.h: which known name somebody may have meant by one that is not known.
+ * near.h: the known name that is nearest to an unknown one (`did you mean`).
  *
  * For a table whose rows begin with the name: near_name(word, table, sizeof(*table)). For names that
  * are not in a table: a struct near with its word, near_try() for each, and then its name.

@@ -1,5 +1,5 @@
 /*
- * peer.c: who a client is, whether it is still connected, and a clean end of its
+ * peer.c: a client's identity, whether it is still connected, and a clean end of its
  * connection.
  */
 #include "common/peer.h"
@@ -63,14 +63,14 @@ void peer_log(struct log_line *line, const struct peer *peer)
 bool peer_disconnected(int fd)
 {
 	struct pollfd p = {.fd = fd, .events = 0};
-	int queued = 0;
+	int pending = 0;
 
 	if (poll(&p, 1, 0) != 1 || !(p.revents & POLLHUP))
 		return false;
-	return ioctl(fd, FIONREAD, &queued) == 0 && queued == 0;
+	return ioctl(fd, FIONREAD, &pending) == 0 && pending == 0;
 }
 
-/* Reads one piece of what is queued: false at the end. An empty packet reads as 0 too,
+/* Reads one piece of pending data: false at the end. An empty packet reads as 0 too,
  * but bears its sender's credentials. */
 static bool discard(int fd, int type)
 {

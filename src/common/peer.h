@@ -1,4 +1,4 @@
-/* peer.h: who is at the other end of a connection, as the kernel recorded it at
+/* peer.h: user, groups and process of a client, as the kernel recorded them at
  * connect(2). */
 #ifndef UDSD_PEER_H
 #define UDSD_PEER_H

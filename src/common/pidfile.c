@@ -29,7 +29,7 @@ static bool is_udsd(int fd)
 	return fcntl(fd, F_GETLK, &lock) < 0 || lock.l_type != F_RDLCK;
 }
 
-/* A plain file of our own, which nobody knows by another name: what is written to it harms nobody. */
+/* A regular file of our own without further hard links, so that writing to it changes no other file. */
 static bool is_own(int fd)
 {
 	struct stat st;

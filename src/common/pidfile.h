@@ -1,4 +1,4 @@
-/* pidfile.h: says which process runs, and that no second one does. */
+/* pidfile.h: the locked pid file, which keeps a second supervisor from running. */
 #ifndef UDSD_PIDFILE_H
 #define UDSD_PIDFILE_H
 

@@ -5,7 +5,7 @@
  * and by the service's workers. It outlives workers, so limits and counters do not forget. A slot
  * is free (pid 0), reserved (the negative pid of a worker that is about to start a handler) or bears
  * the handler's pid, which the kernel itself writes there before the handler's first instruction
- * (CLONE_PARENT_SETTID). So a worker's death at any point leaves the table true.
+ * (CLONE_PARENT_SETTID). So the table is right at whatever point a worker exits.
  *
  * To the supervisor everything in here is untrusted input: a worker of another user wrote it.
  */
@@ -69,7 +69,7 @@ struct scoreboard {
 };
 
 /* What a slot bears that this worker has taken: one word, so that compare-and-swap
- * alone takes it, and its worker is known when that has exited. */
+ * suffices to take it, and its worker is known when that has exited. */
 static inline int32_t slot_reserved(pid_t worker)
 {
 	return -worker;

@@ -1,4 +1,4 @@
-/* title.h: how a process shows in ps(1). */
+/* title.h: sets the command line that ps(1) shows of a process. */
 #ifndef UDSD_TITLE_H
 #define UDSD_TITLE_H
 

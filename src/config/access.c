@@ -1,5 +1,5 @@
 /*
- * access.c: who may connect. Matching is pure: no I/O, no allocation.
+ * access.c: reads and matches access rules. Matching is pure: no I/O, no allocation.
  */
 #include "config/access.h"
 

@@ -54,7 +54,7 @@ const char *rule_parse(struct arena *arena, const char *text, struct rule *rule)
 const char *rule_list_parse(struct arena *arena, const char *const *texts, size_t count,
 			    struct rule_list *list, const char **text);
 
-/* The text of the rule that lets the peer in, or NULL if it is not let in; then *denied is the
+/* The text of the rule that admits the peer, or NULL if none does; then *denied is the
  * deny rule that matched, or NULL. */
 const char *access_check(const struct access *access, const struct peer *peer,
 			 const char **denied);

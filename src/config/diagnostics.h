@@ -22,7 +22,7 @@ struct place {
 
 enum problem_kind {
 	PROBLEM_NONE,
-	PROBLEM_FAILED,    /* it lasts until somebody mends it */
+	PROBLEM_FAILED,    /* it lasts until it is fixed */
 	PROBLEM_PASSING,   /* it may pass by itself: the name service does not answer */
 	PROBLEM_DISPLACED, /* something foreign is at the socket's path */
 };

@@ -73,7 +73,7 @@ void globals_build(const struct build *b, const struct section *top,
 		const struct statement *given = section_find(top, row->name);
 
 		option_set(b, c, row, given);
-		/* an ordinary user who is not logged in has no directory for these two; said of the
+		/* an ordinary user without a login has no directory for these two; a warning for the
 		 * config that is served without -c */
 		if (given == NULL && row->find_fallback != NULL && is_default &&
 		    *row->find_fallback() == '\0')

@@ -1,4 +1,4 @@
-/* globals.h: the options of a config that stand outside of sections. */
+/* globals.h: the table of the options outside of sections. */
 #ifndef UDSD_GLOBALS_H
 #define UDSD_GLOBALS_H
 

@@ -26,7 +26,7 @@ const char *hint_value(enum hint_kind kind, const char *text, size_t count,
 /* A list in the place of one text with its pieces, `, a list is { "a", "b" }`; "" if it is one piece. */
 const char *hint_list(const char *text);
 
-/* How a size or duration that is wrong would be written; NULL: that cannot be told. */
+/* How a size or duration that is wrong would be written; NULL: unknown. */
 const char *hint_spelled(const char *text, bool size);
 
 #endif

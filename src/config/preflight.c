@@ -1,5 +1,5 @@
 /*
- * preflight.c: would this config work here? Asked before anything is started.
+ * preflight.c: checks, before anything is started, that services can run on this system.
  *
  * What depends on a user is tried by a child that has become this user, the way a worker does:
  * one child for all services with the same identity.

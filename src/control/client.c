@@ -1,5 +1,5 @@
 /*
- * accept.c: answers, at once or by a process of their own.
+ * client.c: sends answers, at once or by a process of their own.
  */
 #include "control/client.h"
 

@@ -1,5 +1,5 @@
 /*
- * accept.h: a client of the control socket, and its answer.
+ * client.h: a client of the control socket, and its answer.
  *
  * An answer ends the client, and the supervisor waits for none. A short one goes out at once, as a
  * fresh socket takes that much. A long one is written by a process of its own, which sees all as it

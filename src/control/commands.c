@@ -1,5 +1,5 @@
 /*
- * commands.c: what can be asked of the supervisor: a table, a function each.
+ * commands.c: the commands of the control socket: a table, a function each.
  *
  * A function answers its client, or lets it wait for a reload. What changes something is logged, with
  * the peer that asked for it.
@@ -184,7 +184,7 @@ static void commands_stopping(struct client *c, int64_t now)
 	control_error(c, "%s", text);
 }
 
-/* A service that somebody may have meant by a name that none has. */
+/* No service has the name: names the service that may be meant. */
 static void commands_no_service(struct client *c, const char *name)
 {
 	struct near near = {.word = name};

@@ -1,4 +1,4 @@
-/* commands.h: what can be asked of the supervisor by its control socket. */
+/* commands.h: the commands of the control socket. */
 #ifndef UDSD_COMMANDS_H
 #define UDSD_COMMANDS_H
 

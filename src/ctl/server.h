@@ -1,4 +1,4 @@
-/* server.h: what is at the other end of udsctl's -s, in words for whoever has to put it right. */
+/* server.h: what is wrong with the control socket or the program behind it, for udsctl's user. */
 #ifndef UDSD_SERVER_H
 #define UDSD_SERVER_H
 

@@ -1,5 +1,5 @@
 /*
- * instance.c: what is watched for an instance, how its worker is started, and what it is told.
+ * instance.c: watches an instance's descriptors, starts its worker and sends it orders.
  */
 #include "service/instance.h"
 
@@ -189,7 +189,8 @@ static int spawn_worker(struct instance *i)
 	return 0;
 }
 
-/* A handler that accepts serves nobody of a socket that retires: a worker closes pending connections. */
+/* A handler that accepts is not started for a socket that retires: a worker closes its
+ * pending connections. */
 static int start_any(struct instance *i)
 {
 	i->wait_handler = i->handler_ended = false;
@@ -251,7 +252,7 @@ static void send_order(struct instance *i, char order, int64_t now)
 		return;
 	if (send(i->channel, &order, 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 &&
 	    order != WORKER_RETRY)
-		i->answer_due = now; /* a worker that cannot be told is not waited for */
+		i->answer_due = now; /* no wait for a worker that cannot get orders */
 	else if (instance_time_to_answer(order) > 0)
 		i->answer_due = now + instance_time_to_answer(order);
 }

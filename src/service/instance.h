@@ -127,7 +127,7 @@ void instance_kill(struct instance *instance, int64_t now);
 /* The time that a worker has for an order, in nanoseconds. */
 int64_t instance_time_to_answer(char order);
 
-/* SIGTERM, then SIGKILL, to the handler of a connection; false: the worker cannot be told now. */
+/* SIGTERM, then SIGKILL, to the handler of a connection; false: the worker takes no order now. */
 bool instance_end(struct instance *instance, uint64_t id);
 
 #endif

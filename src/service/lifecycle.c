@@ -1,6 +1,6 @@
 /*
- * lifecycle.c: events of a listener, a worker, and of handlers' standard error; retirement and
- * succession.
+ * lifecycle.c: handles events of listeners, workers and handlers' standard error; retires instances
+ * and starts their successors.
  */
 #include "service/lifecycle.h"
 
@@ -105,7 +105,7 @@ static void channel_ready(struct watch *w, int64_t now)
 		backoff_extend(&i->backoff, now);
 		i->listener_shut = true;
 	} else if (n >= 0 || (errno != EAGAIN && errno != EINTR && errno != ENOMEM)) {
-		/* the worker has closed it: SIGCHLD tells more */
+		/* the worker has closed it: SIGCHLD follows */
 		(void)watch_set(w, i->channel, false);
 	}
 }

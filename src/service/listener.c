@@ -110,7 +110,7 @@ static void remove_name(const struct listener *l, int dir, const char *name)
 		(void)unlinkat(dir, name, 0);
 }
 
-/* What bind() makes has a narrow mode: a connect(2) that was let in by a wider one could be delayed until
+/* What bind() makes has a narrow mode: a connect(2) that a wider one allowed could be delayed until
  * we listen. */
 static struct failure bind_at(const struct service *s, struct listener *l, int dir,
 			      const char *name, int64_t until)
@@ -163,7 +163,7 @@ static struct failure open_abstract(const struct service *s, struct listener *l)
 
 	if (bind(l->fd, (const struct sockaddr *)&sun, len) < 0 || fstat(l->fd, &st) < 0)
 		return failure("bind");
-	l->inode = st.st_ino; /* which only tells it from others */
+	l->inode = st.st_ino; /* to recognize it, no more */
 	return listen(l->fd, s->backlog) < 0 ? failure("listen") : SUCCESS;
 }
 

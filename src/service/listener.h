@@ -45,8 +45,8 @@ struct failure listener_open(const struct service *service, struct listener *lis
 int listener_adopt(const struct service *service, struct listener *listener, int fd,
 		   bool own, bool any_path);
 
-/* Gives the path and socket the service's owner, mode and backlog; while it is at it nobody may
- * connect who may not before and after. A path that is not ours any more is left alone. */
+/* Gives the path and socket the service's owner, mode and backlog; at no moment may a user connect
+ * who may connect neither before nor after. A path that is not ours any more is left alone. */
 struct failure listener_apply(const struct service *service,
 			      const struct listener *listener);
 

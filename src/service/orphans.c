@@ -1,5 +1,5 @@
 /*
- * orphans.c: a short list, since workers seldom exit before their handlers.
+ * orphans.c: a list of handlers, a short one, since workers seldom exit before their handlers.
  */
 #include "service/orphans.h"
 
@@ -57,8 +57,8 @@ static bool is_orphan(pid_t pid)
 	return false;
 }
 
-/* Its worker's user may have written anything into a slot: no start is in the future, and whose a
- * reservation of the smallest number is, which has no negative, nobody knows. */
+/* Its worker's user may have written anything into a slot: no start is in the future, and a
+ * reservation of the smallest number, which has no negative, belongs to no worker. */
 static int64_t started_at(const struct slot *slot)
 {
 	int64_t now = clock_now(), started = slot->started;

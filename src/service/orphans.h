@@ -1,5 +1,5 @@
 /*
- * orphans.h: handlers whose worker has exited.
+ * orphans.h: keeps and ends handlers after their worker has exited.
  *
  * The supervisor is their subreaper: it reaps them, sends their `close` line, frees their slots and
  * keeps their max-lifetime; one whose start takes too long is killed. A pid from a scoreboard is

@@ -1,5 +1,5 @@
 /*
- * pathwatch.c: looks at the paths when something has happened to one, and makes those again that are gone.
+ * pathwatch.c: looks at the paths when something has happened to one, and makes deleted ones again.
  */
 #include "service/pathwatch.h"
 

@@ -3,7 +3,7 @@
  * and makes them again.
  *
  * inotify watches each socket's own inode (its links and name change) and its directory's (it is
- * moved), so traffic in the directory wakes nobody. What another process has put in the place is
+ * moved), so traffic in the directory causes no events. What another process has put in the place is
  * left alone and looked at each second.
  */
 #ifndef UDSD_PATHWATCH_H

@@ -198,12 +198,12 @@ bool reload_exited(pid_t pid, int status, int64_t now)
 void reload_abandon(void)
 {
 	static const char stopping[] = "udsd is stopping";
-	bool told = reload_state == RELOAD_LOADING;
+	bool reported = reload_state == RELOAD_LOADING;
 
 	if (reload_wanted && reload_state == RELOAD_IDLE)
 		begin_report();
 	reload_count += reload_wanted;
-	if (told || reload_wanted) {
+	if (reported || reload_wanted) {
 		report_error(stopping);
 		log_event(LOG_ERR, "reload", "status", "refused", NULL);
 		reload_end(ANSWER_ERROR);

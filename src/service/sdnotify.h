@@ -1,6 +1,6 @@
 /*
- * sdnotify.h: tells the service manager (systemd) the supervisor's state, as sd_notify(3) does, and keeps
- * the listening sockets in its store (FDSTORE), where they outlive this process.
+ * sdnotify.h: reports the supervisor's state to the service manager (systemd), as sd_notify(3) does,
+ * and keeps the listening sockets in its store (FDSTORE), where they outlive this process.
  *
  * Without NOTIFY_SOCKET in the environment nothing happens. Nothing here blocks: what cannot be sent
  * is kept and sent later.

@@ -30,7 +30,7 @@ void services_add(struct instance *instance);
 /* The current instance of this name, or NULL. */
 struct instance *services_find(const char *name);
 
-/* The instance whose worker, or handler that accepts, this is; NULL: nobody's. */
+/* The instance with this worker, or handler that accepts; NULL: none. */
 struct instance *services_of_worker(pid_t pid);
 
 /* Takes a superseded instance of which nothing is left out of the list; NULL: there is none. */

@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Whoever may read the directory may hold the lock for ever: it is only a courtesy. */
+/* Any user who may read the directory may hold the lock forever, so it is waited for only briefly. */
 #define LOCK_TIME (100 * NSEC_PER_MSEC)
 #define LOCK_PAUSE (60 * NSEC_PER_SEC) /* without a wait, after one without effect */
 
@@ -37,7 +37,7 @@ void sockpath_lock(int dir)
 }
 
 /* Whether a process serves the socket of this name in the directory, asked without waking it: only
- * the kinds are compared (EPROTOTYPE), before anything is queued. 1, 0, or -1 and errno: unknown.
+ * the kinds are compared (EPROTOTYPE), before a connection is pending. 1, 0, or -1 and errno: unknown.
  * Asked from within the directory: its path may lead elsewhere by now. */
 static int is_served(int dir, const char *name)
 {

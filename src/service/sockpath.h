@@ -1,4 +1,4 @@
-/* sockpath.h: makes room for a socket at a path: what stale socket stands there. */
+/* sockpath.h: finds and removes a stale socket at a path. */
 #ifndef UDSD_SOCKPATH_H
 #define UDSD_SOCKPATH_H
 

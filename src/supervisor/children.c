@@ -1,5 +1,5 @@
 /*
- * children.c: waits for the supervisor's children, and passes each end to the room that it belongs to.
+ * children.c: waits for the supervisor's children, and reports each to the file that keeps it.
  */
 #include "supervisor/children.h"
 
@@ -108,7 +108,7 @@ static void reap_ours(struct instance *i, pid_t pid, int64_t now)
 		helper_exited(pid, status, now);
 }
 
-/* A handler, which may be that of a worker whose own end we have not seen: then this one comes first.
+/* A handler. Its worker may have exited, too, and not been reaped yet: then this one comes first.
  * `fresh`: this has not been looked at since the last wait for events. */
 static void reap_other(pid_t pid, bool fresh, int64_t now)
 {

@@ -1,4 +1,4 @@
-/* children.h: whose child has exited: workers, handlers that accept, orphans, helpers. */
+/* children.h: reaps children: workers, handlers that accept, orphans, helpers. */
 #ifndef UDSD_CHILDREN_H
 #define UDSD_CHILDREN_H
 

@@ -1,5 +1,5 @@
 /*
- * log_output.c: gathers lines, and writes many at once.
+ * log_output.c: buffers lines, and writes many with one call.
  */
 #include "supervisor/log_output.h"
 
@@ -29,7 +29,7 @@ static struct {
 	int error;
 } output_lost;
 
-/* $JOURNAL_STREAM is DEVICE:INODE, and may be inherited by those whose standard error is another. */
+/* $JOURNAL_STREAM is DEVICE:INODE, and may be inherited where standard error is another file. */
 static bool output_goes_to_journal(void)
 {
 	const char *stream = getenv("JOURNAL_STREAM");

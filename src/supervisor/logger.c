@@ -185,8 +185,8 @@ static bool take_event(const struct epoll_event *event)
 	return (event->events & (EPOLLIN | EPOLLHUP)) != EPOLLHUP;
 }
 
-/* Waits for a syslogd that is missing: true when it is there, false when no writer is left
- * whose lines it could get. */
+/* Waits for a syslogd that is missing: true when it is there, false when no channel has
+ * a writer left. */
 static bool wait_for_syslogd(void)
 {
 	struct epoll_event event[EVENTS];

@@ -1,5 +1,5 @@
 /*
- * report.c: faults and the verdict for a person, services for a program, too.
+ * report.c: faults and the verdict on standard error, services on standard output.
  */
 #include "supervisor/report.h"
 

@@ -1,4 +1,4 @@
-/* report.h: what -t, and the start, tell the user of a config. */
+/* report.h: what -t and a start print about a config. */
 #ifndef UDSD_REPORT_H
 #define UDSD_REPORT_H
 

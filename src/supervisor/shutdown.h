@@ -1,4 +1,4 @@
-/* shutdown.h: the end: paths first, then time for handlers, then SIGTERM, then SIGKILL. */
+/* shutdown.h: stops the supervisor: paths first, then time for handlers, then SIGTERM, then SIGKILL. */
 #ifndef UDSD_SHUTDOWN_H
 #define UDSD_SHUTDOWN_H
 

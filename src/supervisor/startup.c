@@ -146,8 +146,8 @@ static void open_listener(struct instance *i, int64_t until)
 	(void)problem_set_failure(i, f);
 }
 
-/* Whoever has the lock of the pid file may take over what another udsd has just left. One service's
- * problem is no other's. */
+/* The supervisor with the lock of the pid file may take over what another has just left. A problem of
+ * one service does not affect the others. */
 static int open_listeners(void)
 {
 	int64_t until = services_pidfile >= 0 ? clock_now() + PATIENCE : 0;

@@ -1,4 +1,4 @@
-/* startup.h: what must be there before the steady state. */
+/* startup.h: from a loaded config to open sockets. */
 #ifndef UDSD_STARTUP_H
 #define UDSD_STARTUP_H
 

@@ -164,7 +164,7 @@ static void log_tick(int64_t now)
 
 /* ---- The loop ------------------------------------------------------------------------------ */
 
-/* In the order of a turn. control comes behind all that can end a reload, whose result it reports. */
+/* In the order of a turn. control comes behind all that can end a reload: it reports the result. */
 static const struct {
 	int64_t (*due)(void);
 	void (*tick)(int64_t now);

@@ -2,7 +2,7 @@
  * adopt.c: makes superseded instances of what was passed.
  *
  * The new config may know nothing of the old workers' services, so each gets a service of its own,
- * with no more than it takes to order it about and to end its handlers.
+ * with no more than it takes to send it orders and to end its handlers.
  */
 #include "upgrade/adopt.h"
 

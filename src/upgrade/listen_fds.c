@@ -1,5 +1,5 @@
 /*
- * listen_fds.c: takes apart LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES.
+ * listen_fds.c: parses LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES.
  */
 #include "upgrade/listen_fds.h"
 

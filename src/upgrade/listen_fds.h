@@ -2,7 +2,7 @@
  * listen_fds.h: descriptors that come from outside as LISTEN_FDS, by one way: from systemd's socket
  * units, from its store of descriptors after a crash, and from ourselves at an upgrade.
  *
- * LISTEN_FDNAMES tells them apart. Our own names: `udsd-DEVICE-INODE-SINCE` is a listening socket of
+ * LISTEN_FDNAMES distinguishes them. Our own names: `udsd-DEVICE-INODE-SINCE` is a listening socket of
  * ours with its path's identity and its time of birth (also its name in systemd's store); `udsd/...` is what only an upgrade
  * passes: the pid file, scoreboards, and what belongs to old workers. All else is a socket
  * unit's: its name is that of a service, or its path is.
@@ -58,7 +58,7 @@ bool listen_fds_worker(struct passed_worker *worker);
  * bytes) that is theirs. False: there is no more. */
 bool listen_fds_unwanted(struct listener *listener, char *path);
 
-/* Reports and closes all else that nobody wanted. */
+/* Reports and closes all else that no service wanted. */
 void listen_fds_close(void);
 
 /* Names for what is passed; `name` has LISTEN_FDS_NAME bytes. */

@@ -1,5 +1,5 @@
 /*
- * upgrade.c: the check by the new binary, and what is passed to it.
+ * upgrade.c: has the new binary check the config, passes everything on and executes it.
  */
 #include "upgrade/upgrade.h"
 

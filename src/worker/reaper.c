@@ -1,6 +1,6 @@
 /*
- * reaper.c: the end of connections: children that have exited, and those whose time is
- * up.
+ * reaper.c: ends connections: reaps children that have exited, signals those that have
+ * used up their time.
  *
  * While there are few children a worker waits for any. The more there are the more
  * expensive that is, so then it waits for the child that SIGCHLD names and, since a

@@ -1,4 +1,4 @@
-/* reaper.h: the end of a worker's connections. See worker_state.h. */
+/* reaper.h: ends a worker's connections. See worker_state.h. */
 #ifndef UDSD_REAPER_H
 #define UDSD_REAPER_H
 
@@ -17,7 +17,7 @@ void reaper_sweep(struct worker *worker);
  * already. */
 void reaper_reap(struct worker *worker);
 
-/* Ends those whose max-lifetime or kill-grace has passed. */
+/* Signals handlers when max-lifetime or kill-grace has passed. */
 void reaper_expire(struct worker *worker);
 
 /* Moves all connections of a state on: CONN_TERMINATED sends SIGTERM, CONN_KILLED

@@ -147,8 +147,8 @@ static bool child_prepare(struct child *c)
 }
 
 /* Other clients' connections, too, so that their end of file does not depend on this
- * handler. With a timer (linger.h): they may have descriptors queued whose close takes
- * long. */
+ * handler. With a timer (linger.h): descriptors may be pending in them, and closing those
+ * may take long. */
 static bool child_close_rest(struct child *c)
 {
 	const bool timer = RAW_CALLS && linger_is_needed();

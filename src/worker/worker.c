@@ -4,7 +4,7 @@
  * It has become the service's user before it touches a connection. Every signal is
  * blocked (SIGALRM but for moments: linger.h) and only SIGCHLD is read, so a process that
  * may signal it cannot give it orders. It holds no descriptor for a live connection, only
- * those of clients whose handlers are being started, or `held` while the system has no
+ * those of clients before their handlers have started, or `held` while the system has no
  * process or memory for them. Invariant: no error ends it once it has started.
  */
 #include "worker/worker.h"

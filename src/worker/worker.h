@@ -1,6 +1,6 @@
 /*
  * worker.h: one service's worker: accepts, checks, starts handlers, reaps them, ends
- * those whose time is up, relays their standard error.
+ * those past max-lifetime, relays their standard error.
  *
  * The supervisor gives orders over a SOCK_SEQPACKET channel; nothing else is obeyed. End
  * of file on it means that the supervisor has exited: almost the same as WORKER_FINISH.
@@ -13,7 +13,7 @@
 
 #include <sys/resource.h>
 
-/* Values that no version changes: at an upgrade a new supervisor orders about old
+/* Values that no version changes: at an upgrade a new supervisor gives orders to old
  * workers. */
 enum worker_order {
 	/* stop accepting; answered by WORKER_DRAINED */

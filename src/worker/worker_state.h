@@ -78,7 +78,7 @@ struct worker {
 	int64_t now;                  /* of this turn */
 	int64_t active; /* when the last thing happened that keeps it from being idle */
 	int64_t refresh_at; /* no look at others' slots before */
-	int64_t sweep_at;   /* when to look for children whose SIGCHLD was merged */
+	int64_t sweep_at;   /* when to look for children with a merged SIGCHLD */
 };
 
 #endif
