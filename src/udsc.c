@@ -71,7 +71,8 @@ static void flow_fill(struct flow *flow, ssize_t n, const char *from)
 	*flow = (struct flow){flow->data, flow->size, 0, (size_t)n, n == 0};
 }
 
-/* An empty packet reads as 0 too; at the end the server has closed and nothing is pending. */
+/* An empty packet reads as 0 too; at the end the server has closed and nothing is
+ * pending. */
 static void socket_read(struct client *c, short revents)
 {
 	int flags = MSG_DONTWAIT | MSG_TRUNC, pending = 0;
@@ -113,8 +114,8 @@ static void client_turn(struct client *c)
 }
 
 /* A server that has only shut down its writing side gets the rest of the input; one that
- * has closed ends it all. What is left unsent then is no fault: a server that rejects a client
- * closes whenever it likes, and whether the input was faster is chance. */
+ * has closed ends it all. What is left unsent then is no fault: a server that rejects a
+ * client closes whenever it likes, and whether the input was faster is chance. */
 static void client_relay(struct client *c)
 {
 	while (PENDING(c->down) || !c->down.eof || !(c->shut || c->hangup)) {

@@ -1,9 +1,9 @@
 /*
  * udsctl: shows and steers a running supervisor.
  *
- * A table of commands, from which the help follows. Each asks the control socket (ask.c) and shows
- * what comes back (display.c, metrics.c, top.c); a command that the supervisor knows is sent as it was
- * typed.
+ * A table of commands, from which the help follows. Each asks the control socket (ask.c)
+ * and shows what comes back (display.c, metrics.c, top.c); a command that the supervisor
+ * knows is sent as it was typed.
  */
 #include "ctl/ask.h"
 #include "common/defaults.h"
@@ -50,7 +50,8 @@ struct command {
 	const char *name, *arguments; /* [those] in brackets may be left out */
 	const char *help;
 	int (*run)(const struct call *call);
-	/* how the answer's records are shown: all, those of one service, as JSON; NULL: they are not */
+	/* how the answer's records are shown: all, those of one service, as JSON; NULL:
+	 * they are not */
 	show_records *show, *one, *json;
 	const char *request; /* NULL: it is sent as it was typed */
 	int seconds;         /* that the answer may take; 0: ANSWER_SECONDS */
@@ -64,11 +65,13 @@ struct call {
 	bool json;
 };
 
-/* ---- What is wrong ----------------------------------------------------------------------- */
+/* ---- What is wrong
+ * ----------------------------------------------------------------------- */
 
 static void udsctl_list_commands(FILE *out);
 
-/* A command line that makes no sense: why, and the usage of its command (NULL: it has none). */
+/* A command line that makes no sense: why, and the usage of its command (NULL: it has
+ * none). */
 static _Noreturn void udsctl_usage(const struct command *c, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
@@ -153,7 +156,8 @@ static int udsctl_conclude(struct answer *a, const char *const *words)
 	return status;
 }
 
-/* ---- Commands ------------------------------------------------------------------------------ */
+/* ---- Commands
+ * ------------------------------------------------------------------------------ */
 
 /* A supervisor that is stopping says so in its record. */
 static void udsctl_tell_stopping(const struct records *rs)
@@ -275,7 +279,8 @@ static const struct command commands[] = {
 	{0},
 };
 
-/* ---- Command lines ------------------------------------------------------------------------- */
+/* ---- Command lines
+ * ------------------------------------------------------------------------- */
 
 static void udsctl_list_commands(FILE *out)
 {

@@ -1,19 +1,20 @@
 /*
- * counters.h: what is counted for each service, one row a counter, and why clients are rejected, one
- * row a reason.
+ * counters.h: what is counted for each service, one row a counter, and why clients are
+ * rejected, one row a reason.
  *
- * From the rows follow the fields in the scoreboard, the records of `status` and the log, and what
- * udsctl shows: status, --json, metrics and top. A new counter is its row here and the place that
- * counts. Scoreboards outlive an upgrade, so rows are appended, and never moved or removed
- * (scoreboard.h).
+ * From the rows follow the fields in the scoreboard, the records of `status` and the log,
+ * and what udsctl shows: status, --json, metrics and top. A new counter is its row here
+ * and the place that counts. Scoreboards outlive an upgrade, so rows are appended, and
+ * never moved or removed (scoreboard.h).
  */
 #ifndef UDSD_COUNTERS_H
 #define UDSD_COUNTERS_H
 
 #include <stddef.h>
 
-/* The field of struct counters; the key in records; num, or sec for nanoseconds; the metric in
- * Prometheus's format, whose name ends in _total unless it is a gauge; what it counts. */
+/* The field of struct counters; the key in records; num, or sec for nanoseconds; the
+ * metric in Prometheus's format, whose name ends in _total unless it is a gauge; what it
+ * counts. */
 #define COUNTERS(ROW)                                                     \
  ROW(peak, "peak", num, "udsd_connections_peak",                          \
      "Most connections live at once so far.")                             \
@@ -29,8 +30,8 @@
  ROW(stderr_dropped, "stderr-dropped", num, "udsd_stderr_dropped_total",  \
      "Lines of handlers' standard error above the limit.")
 
-/* The reason; its name in the log, and behind `rejected-` in records; what is counted. At most
- * REJECT_ROOM. */
+/* The reason; its name in the log, and behind `rejected-` in records; what is counted. At
+ * most REJECT_ROOM. */
 #define REJECT_ROWS(ROW)                                                               \
  ROW(REJECT_RULE, "rule", "Clients rejected by deny, or by no rule in allow.")         \
  ROW(REJECT_LIMIT, "limit", "Clients rejected by max-connections.")                    \

@@ -1,10 +1,11 @@
 /*
  * defaults.c: default places, the same for udsd and udsctl.
  *
- * Root has the directories of the build. An ordinary user has those of the XDG Base Directory
- * Specification: the config in $XDG_CONFIG_HOME, else ~/.config; pid file and control socket below
- * $XDG_RUNTIME_DIR. A variable that is not an absolute path counts as not set, and so does one that is
- * too long. Results live until the function is called again.
+ * Root has the directories of the build. An ordinary user has those of the XDG Base
+ * Directory Specification: the config in $XDG_CONFIG_HOME, else ~/.config; pid file and
+ * control socket below $XDG_RUNTIME_DIR. A variable that is not an absolute path counts
+ * as not set, and so does one that is too long. Results live until the function is called
+ * again.
  */
 #include "common/defaults.h"
 

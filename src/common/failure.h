@@ -1,8 +1,9 @@
 /*
- * failure.h: what a function returns that can fail at several points: which operation failed, and why.
+ * failure.h: what a function returns that can fail at several points: which operation
+ * failed, and why.
  *
- * The operation is a constant in the words of the log (`step=`). Nothing else needs to be carried
- * along: no errno, no text through an argument.
+ * The operation is a constant in the words of the log (`step=`). Nothing else needs to be
+ * carried along: no errno, no text through an argument.
  */
 #ifndef UDSD_FAILURE_H
 #define UDSD_FAILURE_H

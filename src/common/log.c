@@ -1,9 +1,9 @@
 /*
  * log.c: builds records and sends them.
  *
- * Invariant: no byte below 0x20, no 0x7f, no C1 control and nothing that is not UTF-8 gets into a
- * line through log_str() and log_bytes(); verbs and keys are the program's own constants.
- * No malloc: a line costs its bytes and one write(2).
+ * Invariant: no byte below 0x20, no 0x7f, no C1 control and nothing that is not UTF-8
+ * gets into a line through log_str() and log_bytes(); verbs and keys are the program's
+ * own constants. No malloc: a line costs its bytes and one write(2).
  */
 #include "common/log.h"
 
@@ -220,8 +220,8 @@ void log_status(struct log_line *line, int status)
 		put_num(line, WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
 }
 
-/* One record out: 0, or -1 if it was lost. A channel that is full for the first time gets more room,
- * if its user may still have some. */
+/* One record out: 0, or -1 if it was lost. A channel that is full for the first time gets
+ * more room, if its user may still have some. */
 static int send_record(struct log_line *line)
 {
 	line->text[line->len] = '\n';

@@ -1,6 +1,7 @@
 /*
- * log_channel.c: makes pipes, and passes their reading ends. What the log process could not write is
- * counted in memory that it shares with the supervisor, a row for each channel.
+ * log_channel.c: makes pipes, and passes their reading ends. What the log process could
+ * not write is counted in memory that it shares with the supervisor, a row for each
+ * channel.
  */
 #include "common/log_channel.h"
 

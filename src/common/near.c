@@ -1,9 +1,9 @@
 /*
  * near.c: the distance of two names.
  *
- * Counted are letters that are missing, too many, wrong, or two that are swapped; case, and - or _, make
- * no difference. One in four letters may be wrong. A name is near, too, if the word is its beginning, or
- * a part of it between dashes.
+ * Counted are letters that are missing, too many, wrong, or two that are swapped; case,
+ * and - or _, make no difference. One in four letters may be wrong. A name is near, too,
+ * if the word is its beginning, or a part of it between dashes.
  */
 #include "common/near.h"
 
@@ -25,7 +25,8 @@ static size_t least(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
-/* Letter by letter: d[i][j] is the distance of the first i letters of a and the first j of b. */
+/* Letter by letter: d[i][j] is the distance of the first i letters of a and the first j
+ * of b. */
 static size_t distance(const char *a, size_t alen, const char *b, size_t blen)
 {
 	size_t d[NEAR_MAX + 1][NEAR_MAX + 1];

@@ -20,8 +20,8 @@ bool pidfile_is_at(const char *path, int fd)
 	       open_file.st_dev == named.st_dev && open_file.st_ino == named.st_ino;
 }
 
-/* Whether the lock that is in our way is one that udsd takes. Anybody who may read the file may
- * hold a reader's lock. */
+/* Whether the lock that is in our way is one that udsd takes. Anybody who may read the
+ * file may hold a reader's lock. */
 static bool is_udsd(int fd)
 {
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
@@ -29,7 +29,8 @@ static bool is_udsd(int fd)
 	return fcntl(fd, F_GETLK, &lock) < 0 || lock.l_type != F_RDLCK;
 }
 
-/* A regular file of our own without further hard links, so that writing to it changes no other file. */
+/* A regular file of our own without further hard links, so that writing to it changes no
+ * other file. */
 static bool is_own(int fd)
 {
 	struct stat st;
@@ -38,8 +39,8 @@ static bool is_own(int fd)
 	       st.st_nlink <= 1;
 }
 
-/* Opens and locks. The holder removes the file when it ends, so what was locked may be gone from
- * its path by then: the caller looks. */
+/* Opens and locks. The holder removes the file when it ends, so what was locked may be
+ * gone from its path by then: the caller looks. */
 static int open_locked(const char *path)
 {
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};

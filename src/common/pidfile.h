@@ -4,9 +4,10 @@
 
 #include <stdbool.h>
 
-/* Makes (with its directories), locks and writes a pid file. Its descriptor, to be kept open, or -1
- * and errno; EWOULDBLOCK: another process holds it. The lock is fcntl's: children have no part in
- * it, and it falls with any descriptor of the file that this process closes. */
+/* Makes (with its directories), locks and writes a pid file. Its descriptor, to be kept
+ * open, or -1 and errno; EWOULDBLOCK: another process holds it. The lock is fcntl's:
+ * children have no part in it, and it falls with any descriptor of the file that this
+ * process closes. */
 int pidfile_take(const char *path);
 
 /* Whether `fd` is what is at the path. */

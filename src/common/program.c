@@ -1,6 +1,6 @@
 /*
- * program.c: complaints about options, in place of getopt's own, which begin with whatever path the
- * program was called by; and whether standard output took all.
+ * program.c: complaints about options, in place of getopt's own, which begin with
+ * whatever path the program was called by; and whether standard output took all.
  */
 #include "common/program.h"
 

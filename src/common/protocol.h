@@ -1,9 +1,10 @@
 /*
- * protocol.h: the words of the control protocol, for both its ends: the supervisor's control socket
- * and udsctl. udsd(8) describes it.
+ * protocol.h: the words of the control protocol, for both its ends: the supervisor's
+ * control socket and udsctl. udsd(8) describes it.
  *
- * A request is a line of a command and its arguments. The answer begins with one of three words and
- * ends with the end of file; between them may be records, lines of a word and key=value pairs.
+ * A request is a line of a command and its arguments. The answer begins with one of three
+ * words and ends with the end of file; between them may be records, lines of a word and
+ * key=value pairs.
  */
 #ifndef UDSD_PROTOCOL_H
 #define UDSD_PROTOCOL_H
@@ -60,8 +61,8 @@
 #define STATE_FULL "full"
 #define STATE_STOPPING "stopping"
 
-/* Whether so many words may follow a command with these arguments, such as "SERVICE CONN"; [one] in
- * brackets may be left out. */
+/* Whether so many words may follow a command with these arguments, such as "SERVICE
+ * CONN"; [one] in brackets may be left out. */
 static inline bool protocol_takes(const char *arguments, int words)
 {
 	int least = 0, most = 0;

@@ -1,13 +1,15 @@
 /*
  * scoreboard.h: the table of a service's live connections and its counters.
  *
- * One memfd for each service, of a fixed size and sealed against resizing, mapped by the supervisor
- * and by the service's workers. It outlives workers, so limits and counters do not forget. A slot
- * is free (pid 0), reserved (the negative pid of a worker that is about to start a handler) or bears
- * the handler's pid, which the kernel itself writes there before the handler's first instruction
- * (CLONE_PARENT_SETTID). So the table is right at whatever point a worker exits.
+ * One memfd for each service, of a fixed size and sealed against resizing, mapped by the
+ * supervisor and by the service's workers. It outlives workers, so limits and counters do
+ * not forget. A slot is free (pid 0), reserved (the negative pid of a worker that is
+ * about to start a handler) or bears the handler's pid, which the kernel itself writes
+ * there before the handler's first instruction (CLONE_PARENT_SETTID). So the table is
+ * right at whatever point a worker exits.
  *
- * To the supervisor everything in here is untrusted input: a worker of another user wrote it.
+ * To the supervisor everything in here is untrusted input: a worker of another user wrote
+ * it.
  */
 #ifndef UDSD_SCOREBOARD_H
 #define UDSD_SCOREBOARD_H
@@ -22,9 +24,9 @@
 
 #define SCOREBOARD_SLOTS 65536
 
-/* Changed when a field below moves or changes its meaning; then counts and limits are lost at the
- * upgrade. What is appended, to struct counters only, is no such change: its bytes are 0 in an older
- * scoreboard, and skipped by an older binary. */
+/* Changed when a field below moves or changes its meaning; then counts and limits are
+ * lost at the upgrade. What is appended, to struct counters only, is no such change: its
+ * bytes are 0 in an older scoreboard, and skipped by an older binary. */
 #define SCOREBOARD_LAYOUT 3
 #define SCOREBOARD_HEAD \
  (4096 + 64 * 1024) /* bytes before the slots, most of them reserved */
@@ -49,7 +51,8 @@ struct slot {
 
 #define COUNTER_FIELD(field, key, unit, metric, help) _Atomic uint64_t field;
 
-/* What is counted is only ever added to, by workers of several generations and the supervisor. */
+/* What is counted is only ever added to, by workers of several generations and the
+ * supervisor. */
 struct counters {
 	_Atomic uint64_t numbers; /* given out to connections */
 	_Atomic int64_t retry_at; /* until when the worker backs off; 0: it does not */
@@ -85,14 +88,15 @@ struct board {
 /* A new one with one user; NULL and errno. */
 struct board *board_new(void);
 
-/* That of a memfd, which it owns from now on. NULL if it is no scoreboard of this layout; then it is
- * closed. */
+/* That of a memfd, which it owns from now on. NULL if it is no scoreboard of this layout;
+ * then it is closed. */
 struct board *board_adopt(int fd);
 
 struct board *board_hold(struct board *board);
 void board_release(struct board *board); /* NULL: nothing */
 
-/* The number of slots that may be in use: what it says of itself, but never beyond the end. */
+/* The number of slots that may be in use: what it says of itself, but never beyond the
+ * end. */
 uint32_t scoreboard_high(const struct scoreboard *scoreboard);
 
 #define SLOT_STATUS_UNKNOWN (-1)

@@ -1,5 +1,6 @@
 /*
- * title.c: the command line is the memory that the kernel filled at exec; it is written over.
+ * title.c: the command line is the memory that the kernel filled at exec; it is written
+ * over.
  */
 #include "common/title.h"
 
@@ -12,8 +13,8 @@
 static char *place; /* argv[0] as the kernel laid it */
 static size_t room; /* bytes up to the end of the environment */
 
-/* A copy of a vector with its strings; the end of the last string that follows `end` directly is
- * the new *end. */
+/* A copy of a vector with its strings; the end of the last string that follows `end`
+ * directly is the new *end. */
 static char **copy_vector(char **from, char **end)
 {
 	size_t n = 0;

@@ -3,7 +3,8 @@
 #define UDSD_TITLE_H
 
 /* Call once, first: takes the place of argv and the environment for titles, and moves the
- * environment elsewhere. argv must not be used afterwards, but for *argvp, a copy. 0, or -1. */
+ * environment elsewhere. argv must not be used afterwards, but for *argvp, a copy. 0, or
+ * -1. */
 int title_init(int argc, char ***argvp);
 
 /* The title is "udsd: NAME", or "udsd" for NULL; comm is its first 15 bytes. */

@@ -1,9 +1,9 @@
 /*
  * access.h: access rules, `user: group: uid: gid: self any`.
  *
- * Names are resolved when a rule is read, so matching is pure. The overflow ids, which the
- * kernel shows for everybody from a user namespace that is not mapped, match `any` and a rule that
- * names exactly this number, and nothing else.
+ * Names are resolved when a rule is read, so matching is pure. The overflow ids, which
+ * the kernel shows for everybody from a user namespace that is not mapped, match `any`
+ * and a rule that names exactly this number, and nothing else.
  */
 #ifndef UDSD_ACCESS_H
 #define UDSD_ACCESS_H
@@ -41,16 +41,17 @@ struct access {
 
 #define RULE_NONE "none" /* what lets a client in where there is no allow */
 
-/* The kernel's overflow uid and gid (/proc/sys/kernel/overflow*), for rules that are read from now on;
- * 65534 each until it is called. */
+/* The kernel's overflow uid and gid (/proc/sys/kernel/overflow*), for rules that are read
+ * from now on; 65534 each until it is called. */
 void rule_set_overflow(uint32_t uid, uint32_t gid);
 
-/* Reads `user: group: uid: gid: self any`; names are looked up now, `self` is the caller's euid.
- * NULL, or what is wrong with the text; errno is 0 unless a name could not be looked up (account.h). */
+/* Reads `user: group: uid: gid: self any`; names are looked up now, `self` is the
+ * caller's euid. NULL, or what is wrong with the text; errno is 0 unless a name could not
+ * be looked up (account.h). */
 const char *rule_parse(struct arena *arena, const char *text, struct rule *rule);
 
-/* Reads a list of them, at least one. NULL, or what is wrong with *text, which is one of `texts`, and errno
- * as above. */
+/* Reads a list of them, at least one. NULL, or what is wrong with *text, which is one of
+ * `texts`, and errno as above. */
 const char *rule_list_parse(struct arena *arena, const char *const *texts, size_t count,
 			    struct rule_list *list, const char **text);
 

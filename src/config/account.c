@@ -61,7 +61,8 @@ static bool account_is_stopped(pid_t pid)
 	       info.si_pid == pid;
 }
 
-/* Reads up to `size` bytes until the end of file or the time, or until the child has been stopped. */
+/* Reads up to `size` bytes until the end of file or the time, or until the child has been
+ * stopped. */
 static ssize_t account_read(pid_t pid, int fd, char *answer, size_t size)
 {
 	static int64_t wasted; /* on answers that did not come */

@@ -1,6 +1,6 @@
 /*
- * arena.c: reserved address space of which the front is made writable as it is filled, so that a
- * system that commits no more memory than it has need not find 256 MiB.
+ * arena.c: reserved address space of which the front is made writable as it is filled, so
+ * that a system that commits no more memory than it has need not find 256 MiB.
  */
 #include "config/arena.h"
 

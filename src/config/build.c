@@ -1,10 +1,11 @@
 /*
  * build.c: from sources to a struct config.
  *
- * Says what may stand where (the tables of options), has sources parsed, and sets each option's field:
- * from the service's own section, else from defaults, else the fallback. Finished services go
- * through service.c and preflight.c. Faults are gathered all the way; any of them refuses the
- * config. What is kept is in one arena, what is not in another that goes with this function.
+ * Says what may stand where (the tables of options), has sources parsed, and sets each
+ * option's field: from the service's own section, else from defaults, else the fallback.
+ * Finished services go through service.c and preflight.c. Faults are gathered all the
+ * way; any of them refuses the config. What is kept is in one arena, what is not in
+ * another that goes with this function.
  */
 #include "config/config.h"
 

@@ -1,6 +1,6 @@
 /*
- * cmdline.c: turns `udsd -o NAME=VALUE SOCKET HANDLER ARG...` into the text of a config, so that
- * there is one way in which options are checked.
+ * cmdline.c: turns `udsd -o NAME=VALUE SOCKET HANDLER ARG...` into the text of a config,
+ * so that there is one way in which options are checked.
  */
 #include "config/cmdline.h"
 
@@ -33,7 +33,8 @@ static bool command_adds_to(const char *name, size_t len)
 	return false;
 }
 
-/* A list may be given element by element, so each is added to it; but the handler is an argument. */
+/* A list may be given element by element, so each is added to it; but the handler is an
+ * argument. */
 static void command_put_option(FILE *f, char *const *options, size_t i)
 {
 	const char *option = options[i];

@@ -4,8 +4,9 @@
 
 #include <stddef.h>
 
-/* The text of a config with one service: `options` are NAME=VALUE (lists may be repeated), `argv`
- * the socket, the handler (both absolute) and its arguments, NULL-terminated. To be freed; NULL: no memory. */
+/* The text of a config with one service: `options` are NAME=VALUE (lists may be
+ * repeated), `argv` the socket, the handler (both absolute) and its arguments,
+ * NULL-terminated. To be freed; NULL: no memory. */
 char *command_config(char *const *options, size_t count, char *const *argv);
 
 #endif

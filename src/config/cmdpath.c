@@ -1,7 +1,7 @@
 /*
- * cmdpath.c: udsd leaves the directory it was started in, and reads its command line again at a reload and
- * an upgrade, so each path is made absolute once, at the start. A result that is not the argument
- * is allocated.
+ * cmdpath.c: udsd leaves the directory it was started in, and reads its command line
+ * again at a reload and an upgrade, so each path is made absolute once, at the start. A
+ * result that is not the argument is allocated.
  */
 #include "config/cmdpath.h"
 
@@ -38,7 +38,8 @@ static bool cmdpath_is_program(const char *path)
 	return S_ISREG(st.st_mode) && eaccess(path, X_OK) == 0;
 }
 
-/* The program in the directory that `dirs`, a part of $PATH, begins with; an empty one is the current one. */
+/* The program in the directory that `dirs`, a part of $PATH, begins with; an empty one is
+ * the current one. */
 static char *cmdpath_try(const char *dirs, size_t len, const char *name)
 {
 	char *path, *whole;

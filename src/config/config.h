@@ -1,9 +1,9 @@
 /*
  * config.h: the config, read and checked: an immutable struct config.
  *
- * Everything is resolved: names are numbers, durations nanoseconds, defaults filled in. A config that
- * was loaded needs no name service and no file any more, and is in one arena: there is nothing to
- * be freed but that.
+ * Everything is resolved: names are numbers, durations nanoseconds, defaults filled in. A
+ * config that was loaded needs no name service and no file any more, and is in one arena:
+ * there is nothing to be freed but that.
  */
 #ifndef UDSD_CONFIG_H
 #define UDSD_CONFIG_H
@@ -93,7 +93,8 @@ struct service {
 	int log_level; /* LOG_ERR .. LOG_DEBUG */
 };
 
-/* Whether it may be given to a worker. What is at its socket's path only opening it can tell. */
+/* Whether it may be given to a worker. What is at its socket's path only opening it can
+ * tell. */
 static inline bool service_can_run(const struct service *service)
 {
 	return service->problem.kind == PROBLEM_NONE ||
@@ -116,8 +117,8 @@ struct config {
 	char *pid_file; /* "": none */
 	int64_t stop_timeout;
 	char **include; /* patterns */
-	struct service
-		control; /* the control socket: no handler, no account; socket NULL: none */
+	/* the control socket: no handler, no account; socket NULL: none */
+	struct service control;
 	size_t count;
 	struct service *services;
 	struct account *accounts;  /* all that were looked up */
@@ -136,9 +137,10 @@ struct load_source {
 	const struct config *again; /* its texts are loaded, not the files; NULL: none */
 };
 
-/* Reads the config file, all that it includes, or the command, and checks it all. The result is in the
- * arena as a whole. NULL if there is any error; services that have a problem are there, and are not
- * complete. Both are in *faults, which the caller frees in any case. */
+/* Reads the config file, all that it includes, or the command, and checks it all. The
+ * result is in the arena as a whole. NULL if there is any error; services that have a
+ * problem are there, and are not complete. Both are in *faults, which the caller frees in
+ * any case. */
 const struct config *config_load(struct arena *arena, const struct load_source *source,
 				 struct faults *faults);
 

@@ -1,9 +1,10 @@
 /*
- * diagnostics.c: gathers faults, sorted, each once. Out of memory the text is short, but there is an
- * error if there was one.
+ * diagnostics.c: gathers faults, sorted, each once. Out of memory the text is short, but
+ * there is an error if there was one.
  *
- * Texts of a config may hold anything, and are shown so that nothing steers a terminal or hides: control
- * bytes, and characters that look like a space or like nothing, are escaped.
+ * Texts of a config may hold anything, and are shown so that nothing steers a terminal or
+ * hides: control bytes, and characters that look like a space or like nothing, are
+ * escaped.
  */
 #include "config/diagnostics.h"
 
@@ -95,7 +96,8 @@ static int compare(struct place a, struct place b)
 	return files != 0 ? files : (a.line > b.line) - (a.line < b.line);
 }
 
-/* Puts it behind those of the same place. If one of them is the same, that takes its place: false. */
+/* Puts it behind those of the same place. If one of them is the same, that takes its
+ * place: false. */
 static bool fault_insert(struct faults *faults, struct fault **fault)
 {
 	struct fault **at = &faults->first;

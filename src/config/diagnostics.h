@@ -1,10 +1,11 @@
 /*
  * diagnostics.h: what is wrong with a config, gathered to be reported all at once.
  *
- * Faults are sorted by who can cause them. An error is one of the config's own text and refuses it
- * everywhere. A problem is the state of something else (a user, a file, a directory, the name service): it
- * is noted at the service that cannot run, refuses `udsd -t`, and a reload only where that service is
- * new or changed; at a start or an upgrade it is that service's state.
+ * Faults are sorted by who can cause them. An error is one of the config's own text and
+ * refuses it everywhere. A problem is the state of something else (a user, a file, a
+ * directory, the name service): it is noted at the service that cannot run, refuses `udsd
+ * -t`, and a reload only where that service is new or changed; at a start or an upgrade
+ * it is that service's state.
  */
 #ifndef UDSD_DIAGNOSTICS_H
 #define UDSD_DIAGNOSTICS_H
@@ -46,22 +47,25 @@ struct faults {
 	struct fault *first;
 };
 
-/* Adds a fault, unless the same is there already. The place's file must live until faults_finish(). */
+/* Adds a fault, unless the same is there already. The place's file must live until
+ * faults_finish(). */
 void fault_add(struct faults *faults, struct place at, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-/* Adds an error of the system, by errno, behind `what`. It may pass if a resource is lacking. */
+/* Adds an error of the system, by errno, behind `what`. It may pass if a resource is
+ * lacking. */
 void fault_system(struct faults *faults, struct place at, const char *what);
 
-/* Adds a fault about the state of something that is not the config's text. The first of a service (that
- * it is displaced counts least) is kept as its problem. `step` is an option's name. */
+/* Adds a fault about the state of something that is not the config's text. The first of a
+ * service (that it is displaced counts least) is kept as its problem. `step` is an
+ * option's name. */
 void fault_problem(struct faults *faults, struct problem *first, enum problem_kind kind,
 		   const char *step, struct place at, const char *format, ...)
 	__attribute__((format(printf, 6, 7)));
 void fault_warn(struct faults *faults, struct place at, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Makes the text: lines `FILE:LINE: error: TEXT` (a problem too) or `...: warning: TEXT`, sorted by file
- * and line; `udsd: error: TEXT` where there is no file. Done once. */
+/* Makes the text: lines `FILE:LINE: error: TEXT` (a problem too) or `...: warning: TEXT`,
+ * sorted by file and line; `udsd: error: TEXT` where there is no file. Done once. */
 void faults_finish(struct faults *faults);
 
 /* Whether a text has a character that looks like a space or like nothing, but is none. */

@@ -73,8 +73,8 @@ void globals_build(const struct build *b, const struct section *top,
 		const struct statement *given = section_find(top, row->name);
 
 		option_set(b, c, row, given);
-		/* an ordinary user without a login has no directory for these two; a warning for the
-		 * config that is served without -c */
+		/* an ordinary user without a login has no directory for these two; a
+		 * warning for the config that is served without -c */
 		if (given == NULL && row->find_fallback != NULL && is_default &&
 		    *row->find_fallback() == '\0')
 			fault_warn(b->faults, top->at,

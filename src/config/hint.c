@@ -1,8 +1,9 @@
 /*
- * hint.c: near names among the words that an option takes, other spellings of units, lists that were written
- * as one text, and names of users and groups.
+ * hint.c: near names among the words that an option takes, other spellings of units,
+ * lists that were written as one text, and names of users and groups.
  *
- * Users and groups are looked for in the files only: a name service is not asked for all that it has.
+ * Users and groups are looked for in the files only: a name service is not asked for all
+ * that it has.
  */
 #include "config/hint.h"
 
@@ -59,7 +60,8 @@ const char *hint_spelled(const char *text, bool size)
 	return NULL;
 }
 
-/* Tries the words of an error that enumerates what can be written, but for those that are not values. */
+/* Tries the words of an error that enumerates what can be written, but for those that are
+ * not values. */
 static void hint_words(struct near *near, const char *error)
 {
 	static char words[200];

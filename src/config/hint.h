@@ -18,12 +18,13 @@ enum hint_kind {
 	HINT_LIST,
 };
 
-/* For a text (one of `count` in a list) with this error; `lookup` is the errno of a name's look-up, or 0.
- * "": nothing is known. */
+/* For a text (one of `count` in a list) with this error; `lookup` is the errno of a
+ * name's look-up, or 0. "": nothing is known. */
 const char *hint_value(enum hint_kind kind, const char *text, size_t count,
 		       const char *error, int lookup);
 
-/* A list in the place of one text with its pieces, `, a list is { "a", "b" }`; "" if it is one piece. */
+/* A list in the place of one text with its pieces, `, a list is { "a", "b" }`; "" if it
+ * is one piece. */
 const char *hint_list(const char *text);
 
 /* How a size or duration that is wrong would be written; NULL: unknown. */

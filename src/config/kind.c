@@ -245,8 +245,8 @@ static const char *set_environment(struct setter *x)
 	return set_list(x);
 }
 
-/* Names become NAME=value here, as udsd was started with them; a variable it has not is left
- * out. */
+/* Names become NAME=value here, as udsd was started with them; a variable it has not is
+ * left out. */
 static const char *set_pass(struct setter *x)
 {
 	for (size_t i = 0; i < x->count; i++) {
@@ -399,7 +399,8 @@ static enum hint_kind hint_of(const struct option_row *row)
 								   : HINT_NONE;
 }
 
-/* What is wrong with the option. A name that could not be looked up is no fault of the text. */
+/* What is wrong with the option. A name that could not be looked up is no fault of the
+ * text. */
 static void option_fault(const struct setter *x, void *of, struct place at,
 			 const char *error)
 {

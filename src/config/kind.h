@@ -1,8 +1,8 @@
 /*
  * kind.h: a row of a table of options, and what follows from it.
  *
- * A row says an option's name, kind, field and default and where it may stand. Syntax, reading,
- * comparing and printing go by the kind. There are two tables: options.c for a
+ * A row says an option's name, kind, field and default and where it may stand. Syntax,
+ * reading, comparing and printing go by the kind. There are two tables: options.c for a
  * service, globals.c for all.
  */
 #ifndef UDSD_KIND_H
@@ -69,8 +69,8 @@ struct build {
 
 bool option_is_list(const struct option_row *row);
 
-/* Sets the field of `of` (a struct service, or what the table is for) to what was given, or, if that is
- * NULL, to the default. */
+/* Sets the field of `of` (a struct service, or what the table is for) to what was given,
+ * or, if that is NULL, to the default. */
 void option_set(const struct build *build, void *of, const struct option_row *row,
 		const struct statement *given);
 

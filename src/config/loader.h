@@ -1,9 +1,10 @@
 /*
- * loader.h: reads a config in a process of its own, so that a parser that exits, a name service
- * that hangs and the memory that they leave stay out of udsd.
+ * loader.h: reads a config in a process of its own, so that a parser that exits, a name
+ * service that hangs and the memory that they leave stay out of udsd.
  *
- * The start, the reload and the check before an upgrade are one: loader_start(), and when the process
- * has ended loader_take(). What was loaded is shared by its users and never changes.
+ * The start, the reload and the check before an upgrade are one: loader_start(), and when
+ * the process has ended loader_take(). What was loaded is shared by its users and never
+ * changes.
  */
 #ifndef UDSD_LOADER_H
 #define UDSD_LOADER_H
@@ -44,12 +45,13 @@ int loader_start(struct loader *loader, const struct load_source *source);
  * loader_findings() or loader->error tell why. */
 struct loaded *loader_take(struct loader *loader, int status);
 
-/* Valid from loader_take() until loader_close(), or, of what was taken, as long as that. NULL: there is
- * nothing to be had from the process. */
+/* Valid from loader_take() until loader_close(), or, of what was taken, as long as that.
+ * NULL: there is nothing to be had from the process. */
 const struct findings *loader_findings(const struct loader *loader);
 const struct findings *loaded_findings(const struct loaded *loaded);
 
-/* Ends it, whatever it is at: its process is killed, and to be waited for by the caller. */
+/* Ends it, whatever it is at: its process is killed, and to be waited for by the
+ * caller. */
 void loader_close(struct loader *loader);
 
 struct loaded *loaded_hold(struct loaded *loaded);

@@ -1,8 +1,8 @@
 /*
  * options.c: THE table of a service's options.
  *
- * A new option is a row here, its field in config.h and what obeys it (and its text in udsd.conf(5)
- * and in the completion, which a test compares with this table).
+ * A new option is a row here, its field in config.h and what obeys it (and its text in
+ * udsd.conf(5) and in the completion, which a test compares with this table).
  */
 #include "config/options.h"
 

@@ -1,8 +1,9 @@
 /*
  * parse.c: reads a file, has it scanned, and has libconfuse parse each section of it.
  *
- * libconfuse parses from memory (its lexer calls exit() on a directory), one flat list of options at
- * a time, each of which is a string to it. It is given those that the scan has found.
+ * libconfuse parses from memory (its lexer calls exit() on a directory), one flat list of
+ * options at a time, each of which is a string to it. It is given those that the scan has
+ * found.
  */
 #include "config/parse.h"
 

@@ -1,8 +1,8 @@
 /*
  * preflight.c: checks, before anything is started, that services can run on this system.
  *
- * What depends on a user is tried by a child that has become this user, the way a worker does:
- * one child for all services with the same identity.
+ * What depends on a user is tried by a child that has become this user, the way a worker
+ * does: one child for all services with the same identity.
  */
 #include "config/preflight.h"
 
@@ -210,7 +210,8 @@ static void run_trial(const struct config *c, size_t first, struct faults *fault
 	if (n < 0)
 		n = 0;
 	text[n] = '\0';
-	/* The user itself may have stopped or ended the child: no reason to refuse the others. */
+	/* The user itself may have stopped or ended the child: no reason to refuse the
+	 * others. */
 	if (n < (ssize_t)strlen(TRIAL_OVER) ||
 	    strcmp(text + n - strlen(TRIAL_OVER), TRIAL_OVER) != 0)
 		fault_warn(faults, s->at,
@@ -219,7 +220,8 @@ static void run_trial(const struct config *c, size_t first, struct faults *fault
 	report_trial(c, text, faults);
 }
 
-/* A rule for a client that is neither the socket's owner nor root, where the mode keeps others out. */
+/* A rule for a client that is neither the socket's owner nor root, where the mode keeps
+ * others out. */
 static void warn_of_mode(const struct service *s, struct faults *faults)
 {
 	uid_t owner = s->socket_owner != (uid_t)-1 ? s->socket_owner : geteuid();

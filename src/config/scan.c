@@ -1,12 +1,14 @@
 /*
  * scan.c: walks a config's text before libconfuse parses it.
  *
- * libconfuse gives the values. It takes a file that ends inside a section for a whole one, lets a
- * repeated option win in silence, stops at the first fault, expands ${...} from the environment, and
- * keeps no lines. So all of that is found and reported here, statement by statement:
+ * libconfuse gives the values. It takes a file that ends inside a section for a whole
+ * one, lets a repeated option win in silence, stops at the first fault, expands ${...}
+ * from the environment, and keeps no lines. So all of that is found and reported here,
+ * statement by statement:
  *     name = value        name = { value, ... }        name title { statements }
- * After a fault the walk goes on with the next statement. An opening quote, brace or comment without its
- * end is reported where it stands. Invariant: what is left of the text is what libconfuse parses whole.
+ * After a fault the walk goes on with the next statement. An opening quote, brace or
+ * comment without its end is reported where it stands. Invariant: what is left of the
+ * text is what libconfuse parses whole.
  */
 #include "config/scan.h"
 
@@ -37,10 +39,11 @@ static char *scan_text_of(const struct scan *s)
 	return arena_copy(s->arena, s->t.start, s->t.len);
 }
 
-/* ---- Values ---------------------------------------------------------------------------- */
+/* ---- Values
+ * ---------------------------------------------------------------------------- */
 
-/* What a list has in a place that it cannot be in. True: the list does not end, and all from here on is
- * not its own. */
+/* What a list has in a place that it cannot be in. True: the list does not end, and all
+ * from here on is not its own. */
 static bool scan_list_fault(struct scan *s, const char *name, bool after_value,
 			    unsigned line)
 {
@@ -87,7 +90,8 @@ static void scan_list(struct scan *s, const char *name)
 	}
 }
 
-/* The value after `=`: one word or string, or a list of them in braces; whether it is a list. */
+/* The value after `=`: one word or string, or a list of them in braces; whether it is a
+ * list. */
 static bool scan_value(struct scan *s, const char *name)
 {
 	struct place at = s->t.place;
@@ -110,7 +114,8 @@ static bool scan_value(struct scan *s, const char *name)
 	return list;
 }
 
-/* ---- Options --------------------------------------------------------------------------- */
+/* ---- Options
+ * --------------------------------------------------------------------------- */
 
 static void scan_already(struct scan *s, struct place at, const char *what,
 			 const char *name, struct place before)
@@ -119,7 +124,8 @@ static void scan_already(struct scan *s, struct place at, const char *what,
 		  before.line);
 }
 
-/* Notes an option, which is at `at` and may be flawed; whether it has a value to be parsed. */
+/* Notes an option, which is at `at` and may be flawed; whether it has a value to be
+ * parsed. */
 static bool scan_note(struct scan *s, struct section *in, const char *name,
 		      struct place at, bool append, bool list)
 {
@@ -161,7 +167,8 @@ static void scan_option(struct scan *s, struct section *in, const char *name, ch
 		token_blank(start, s->t.next);
 }
 
-/* ---- Sections -------------------------------------------------------------------------- */
+/* ---- Sections
+ * -------------------------------------------------------------------------- */
 
 /* What a section's name and title are worth: whether it is noted. */
 static bool scan_introduce(struct scan *s, struct section *section,
@@ -210,8 +217,8 @@ static bool scan_introduce(struct scan *s, struct section *section,
 
 static char *scan_statements(struct scan *s, struct section *in);
 
-/* The title and the opening brace of a section; the token behind its name is the current one. False:
- * there is none. */
+/* The title and the opening brace of a section; the token behind its name is the current
+ * one. False: there is none. */
 static bool scan_heading(struct scan *s, struct section *section, bool known)
 {
 	unsigned line = section->at.line;
@@ -303,8 +310,8 @@ static void scan_section(struct scan *s, struct section *in, struct tokens mark)
 	token_blank(mark.start, s->t.next);
 }
 
-/* Whether the name before the current token begins the next section, and so `in` has no end: it is not
- * indented further. */
+/* Whether the name before the current token begins the next section, and so `in` has no
+ * end: it is not indented further. */
 static bool scan_is_next_section(const struct scan *s, const struct section *in,
 				 const char *name, const char *start)
 {
@@ -353,7 +360,8 @@ static void scan_stray(struct scan *s, const struct section *in)
 	token_blank(start, t->next);
 }
 
-/* A statement from its name on, which is the current token. False: it is the next section. */
+/* A statement from its name on, which is the current token. False: it is the next
+ * section. */
 static bool scan_statement(struct scan *s, struct section *in)
 {
 	struct tokens mark = s->t;
@@ -399,8 +407,8 @@ static void scan_unclosed(struct scan *s, struct section *in, struct place began
 	s->unclosed++;
 }
 
-/* Statements up to the closing brace of a section, or to the end of the text outside of any. Returns
- * their end. */
+/* Statements up to the closing brace of a section, or to the end of the text outside of
+ * any. Returns their end. */
 static char *scan_statements(struct scan *s, struct section *in)
 {
 	struct place began = s->t.place;

@@ -1,5 +1,6 @@
 /*
- * service.c: what depends on several options of a service, and which services are the same.
+ * service.c: what depends on several options of a service, and which services are the
+ * same.
  */
 #include "config/service.h"
 

@@ -4,7 +4,8 @@
 
 #include "config/kind.h"
 
-/* Where an option stands that the service or defaults has given, else where the service does. */
+/* Where an option stands that the service or defaults has given, else where the service
+ * does. */
 struct place service_place(const struct service *service, const char *option);
 
 /* Notes that it was given this option. The list of these is in `arena`. */
@@ -14,12 +15,13 @@ void service_note(const struct build *build, struct arena *arena, struct service
 /* Whether it was given. */
 bool service_says(const struct service *service, const char *option);
 
-/* Fills in what depends on several options, and checks them against each other. `root`: udsd runs
- * as root. */
+/* Fills in what depends on several options, and checks them against each other. `root`:
+ * udsd runs as root. */
 void service_finish(const struct build *build, struct service *service, bool root);
 
-/* Whether a worker of the one does just what a worker of the other would. What is the supervisor's
- * own affair (service_same_socket()) does not count, nor where they stand in the config. */
+/* Whether a worker of the one does just what a worker of the other would. What is the
+ * supervisor's own affair (service_same_socket()) does not count, nor where they stand in
+ * the config. */
 bool service_same(const struct service *a, const struct service *b);
 
 /* Whether the same was written of both, whatever users and groups are now. */

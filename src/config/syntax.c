@@ -1,5 +1,6 @@
 /*
- * syntax.c: looks names up, and says what is wrong with one that may not stand where it stands.
+ * syntax.c: looks names up, and says what is wrong with one that may not stand where it
+ * stands.
  */
 #include "config/syntax.h"
 

@@ -1,8 +1,8 @@
 /*
  * syntax.h: what may stand where in a config, and what was found.
  *
- * The tables are the caller's. A name that is not in the table of its place is looked for nowhere else: what
- * may be meant there, but belongs elsewhere, is in it, too.
+ * The tables are the caller's. A name that is not in the table of its place is looked for
+ * nowhere else: what may be meant there, but belongs elsewhere, is in it, too.
  */
 #ifndef UDSD_SYNTAX_H
 #define UDSD_SYNTAX_H
@@ -12,7 +12,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* What may stand in a text or in a section of it; the tables are ended by a name of NULL. */
+/* What may stand in a text or in a section of it; the tables are ended by a name of
+ * NULL. */
 struct syntax {
 	const char *name;
 	bool list;             /* an option: { a, b } */
@@ -51,11 +52,12 @@ const struct syntax *syntax_find(const struct syntax *syntax, const char *name);
 /* Whether this row (or NULL) is an option that may stand here. */
 bool syntax_is_option(const struct syntax *syntax);
 
-/* For the end of a message: the option or section that may be meant by an unknown name. */
+/* For the end of a message: the option or section that may be meant by an unknown
+ * name. */
 const char *syntax_hint(const struct syntax *syntax, const char *name, bool section);
 
-/* Whether an option may stand in this section, with += or not, as a list or as one value; else that is
- * reported. */
+/* Whether an option may stand in this section, with += or not, as a list or as one value;
+ * else that is reported. */
 bool syntax_allows(const struct section *in, const char *name, bool append, bool list,
 		   struct place at, struct faults *faults);
 

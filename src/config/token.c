@@ -1,9 +1,10 @@
 /*
  * token.c: a tokenizer with the rules of libconfuse's lexer, but stricter.
  *
- * libconfuse drops the backslash of an escape that it does not know, takes # and * inside of a word for
- * a comment's beginning, and a string for one that ends at whatever quote comes next. Each of these would
- * be silently another value than the one that is meant, so it is refused.
+ * libconfuse drops the backslash of an escape that it does not know, takes # and * inside
+ * of a word for a comment's beginning, and a string for one that ends at whatever quote
+ * comes next. Each of these would be silently another value than the one that is meant,
+ * so it is refused.
  */
 #include "config/token.h"
 
@@ -49,7 +50,8 @@ static void skip_block_comment(struct tokens *t)
 	skip_to(t, end != NULL ? end + 2 : t->end);
 }
 
-/* Skips white space and comments. These are overwritten: libconfuse takes none inside of lists. */
+/* Skips white space and comments. These are overwritten: libconfuse takes none inside of
+ * lists. */
 static void skip(struct tokens *t)
 {
 	while (t->next < t->end) {
@@ -76,8 +78,8 @@ static char *find_quote(const struct tokens *t, char *s, char quote)
 	return s < t->end ? s : NULL;
 }
 
-/* Whether a string that goes on over lines may well end at `quote`: nothing stands close behind it. Else
- * that quote begins another string, and one is missing before. */
+/* Whether a string that goes on over lines may well end at `quote`: nothing stands close
+ * behind it. Else that quote begins another string, and one is missing before. */
 static bool ends_well(const struct tokens *t, const char *quote)
 {
 	const char *behind = quote + 1;

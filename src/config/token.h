@@ -1,8 +1,8 @@
 /*
  * token.h: the words, strings and punctuation of a config's text, with their lines.
  *
- * What a token may not hold is reported, and the token is flawed, but it has its end: a fault inside of
- * one does not confuse what follows.
+ * What a token may not hold is reported, and the token is flawed, but it has its end: a
+ * fault inside of one does not confuse what follows.
  */
 #ifndef UDSD_TOKEN_H
 #define UDSD_TOKEN_H
@@ -45,8 +45,9 @@ bool token_is_name(const struct tokens *t);
 /* Makes the current one the next one again. */
 void token_unread(struct tokens *t);
 
-/* Skips what cannot be understood: to the end of the line or before a closing brace; where braces are open,
- * behind the last one's end, or to a line that begins the next option or section. */
+/* Skips what cannot be understood: to the end of the line or before a closing brace;
+ * where braces are open, behind the last one's end, or to a line that begins the next
+ * option or section. */
 void token_recover(struct tokens *t, unsigned braces);
 
 /* Overwrites text that the parser is not to see, but keeps the lines. */

@@ -27,8 +27,8 @@ const char *value_bool(const char *text, bool *value)
 	return "must be true or false";
 }
 
-/* Digits at the start of `text`: the number, and *end behind it. -1 if there are none, or too
- * many for a number below 2^62. */
+/* Digits at the start of `text`: the number, and *end behind it. -1 if there are none, or
+ * too many for a number below 2^62. */
 static int64_t digits(const char *text, char **end)
 {
 	unsigned long long n;

@@ -1,7 +1,8 @@
 /*
  * value.h: how single values of the config are written. Pure.
  *
- * Each function returns NULL and the value, or what is wrong, to be printed after the value.
+ * Each function returns NULL and the value, or what is wrong, to be printed after the
+ * value.
  */
 #ifndef UDSD_VALUE_H
 #define UDSD_VALUE_H

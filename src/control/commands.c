@@ -1,8 +1,8 @@
 /*
  * commands.c: the commands of the control socket: a table, a function each.
  *
- * A function answers its client, or lets it wait for a reload. What changes something is logged, with
- * the peer that asked for it.
+ * A function answers its client, or lets it wait for a reload. What changes something is
+ * logged, with the peer that asked for it.
  */
 #include "control/commands.h"
 
@@ -63,8 +63,9 @@ static void commands_records(const struct request *r)
 	control_end_answer(out);
 }
 
-/* Has a connection ended by its worker, of whichever generation, or as an orphan. What the slot says
- * is untrusted: a worker looks the connection up among its own, and an orphan is our child. */
+/* Has a connection ended by its worker, of whichever generation, or as an orphan. What
+ * the slot says is untrusted: a worker looks the connection up among its own, and an
+ * orphan is our child. */
 static bool commands_end(const struct request *r, const struct live *live)
 {
 	for (struct instance *u = services_first(); u != NULL; u = u->next)

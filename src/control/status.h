@@ -1,8 +1,9 @@
 /*
  * status.h: records of services and connections, for udsctl and, on SIGUSR1, for the log.
  *
- * Records are written as log lines are, a word and key=value pairs. All of it is read from the
- * scoreboards without a lock; what workers wrote there is shown and not relied on.
+ * Records are written as log lines are, a word and key=value pairs. All of it is read
+ * from the scoreboards without a lock; what workers wrote there is shown and not relied
+ * on.
  */
 #ifndef UDSD_STATUS_H
 #define UDSD_STATUS_H
@@ -11,7 +12,8 @@
 
 #include <stdio.h>
 
-/* The current instance of a service; else a superseded one of which handlers live yet; else NULL. */
+/* The current instance of a service; else a superseded one of which handlers live yet;
+ * else NULL. */
 struct instance *status_find(const char *name);
 
 /* A live connection, as its slot says. */
@@ -38,7 +40,8 @@ void status_open(void);
 
 #define STATUS_STOPPING 1024 /* bytes of what is said of a stop */
 
-/* udsd is stopping: handlers have got one signal (NULL: none), and get another (NULL: none) at this time. */
+/* udsd is stopping: handlers have got one signal (NULL: none), and get another (NULL:
+ * none) at this time. */
 void status_stopping(const char *sent, const char *next, int64_t at);
 bool status_is_stopping(void);
 

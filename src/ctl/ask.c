@@ -116,7 +116,8 @@ static char *ask_clean(const char *text)
 	return clean;
 }
 
-/* A server that does not bear our name gets a third of the time: it may pass things on for one that does. */
+/* A server that does not bear our name gets a third of the time: it may pass things on
+ * for one that does. */
 static void ask_set_time(struct question *q)
 {
 	int64_t now = clock_now();
@@ -161,8 +162,8 @@ static const struct ask_head *ask_head_of(const char *text, size_t len)
 	return NULL;
 }
 
-/* Reads to the end, or to where it is clear that this is no answer: 0, or errno; ETIME: the time is over;
- * EPROTO: it is no answer. */
+/* Reads to the end, or to where it is clear that this is no answer: 0, or errno; ETIME:
+ * the time is over; EPROTO: it is no answer. */
 static int ask_read(struct question *q, FILE *out, char **text, const size_t *size)
 {
 	char part[16384];
@@ -298,7 +299,8 @@ void answer_free(struct answer *a)
 	*a = (struct answer){0};
 }
 
-/* The end of a value, which is unquoted in place: \" and \\ lose their backslash, \xNN stays. */
+/* The end of a value, which is unquoted in place: \" and \\ lose their backslash, \xNN
+ * stays. */
 static char *ask_cut_value(char *at, const char **value)
 {
 	char *to = at;

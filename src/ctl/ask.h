@@ -1,6 +1,6 @@
 /*
- * ask.h: udsctl's side of the control socket: one request, one answer, and the records in it
- * (protocol.h).
+ * ask.h: udsctl's side of the control socket: one request, one answer, and the records in
+ * it (protocol.h).
  */
 #ifndef UDSD_ASK_H
 #define UDSD_ASK_H
@@ -38,20 +38,22 @@ struct records {
 	bool whole; /* nothing is missing at the end */
 };
 
-/* Sends the words of a request, NULL at their end. answer_free() the result in any case. */
+/* Sends the words of a request, NULL at their end. answer_free() the result in any
+ * case. */
 struct answer ask(const char *socket, int seconds, const char *const *words);
 void answer_free(struct answer *answer);
 
-/* The same, for an answer of records, which are in *records: free(records->list). One that is cut off
- * is VERDICT_NO_ANSWER. */
+/* The same, for an answer of records, which are in *records: free(records->list). One
+ * that is cut off is VERDICT_NO_ANSWER. */
 struct answer ask_records(const char *socket, int seconds, const char *const *words,
 			  struct records *records);
 
-/* Cuts the whole lines of an answer's text into records, in place, and sorts them by service;
- * free(records.list). */
+/* Cuts the whole lines of an answer's text into records, in place, and sorts them by
+ * service; free(records.list). */
 struct records records_of(char *text);
 
-/* The next record behind `record` (NULL: the first) that begins with this word (NULL: any). */
+/* The next record behind `record` (NULL: the first) that begins with this word (NULL:
+ * any). */
 const struct record *record_next(const struct records *records,
 				 const struct record *record, const char *verb);
 

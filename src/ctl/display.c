@@ -1,8 +1,9 @@
 /*
  * display.c: records as tables, as text on one service, and as JSON.
  *
- * A table is a list of columns, each a key and what makes a cell of its value. Whatever an answer
- * holds can be shown: it has been escaped (ask.c), and keys that are missing are empty.
+ * A table is a list of columns, each a key and what makes a cell of its value. Whatever
+ * an answer holds can be shown: it has been escaped (ask.c), and keys that are missing
+ * are empty.
  */
 #include "ctl/display.h"
 
@@ -31,7 +32,8 @@ const char *display_age(double seconds, char text[DISPLAY_AGE])
 	return text;
 }
 
-/* ---- Tables ------------------------------------------------------------------------------ */
+/* ---- Tables
+ * ------------------------------------------------------------------------------ */
 
 struct column {
 	const char *title;
@@ -175,7 +177,8 @@ void display_list(const struct records *rs)
 	display_table(&connections, NULL, columns, sizeof(columns) / sizeof(*columns));
 }
 
-/* ---- All there is to say of one ----------------------------------------------------------- */
+/* ---- All there is to say of one
+ * ----------------------------------------------------------- */
 
 static void detail_service(const struct record *r)
 {
@@ -211,7 +214,8 @@ void display_detail(const struct records *rs)
 	}
 }
 
-/* ---- JSON ---------------------------------------------------------------------------------- */
+/* ---- JSON
+ * ---------------------------------------------------------------------------------- */
 
 /* What the log escaped stays so; a backslash of it becomes two. */
 static void json_text(const char *text)

@@ -1,4 +1,5 @@
-/* display.h: records of an answer as tables for people, as JSON and as metrics for programs. */
+/* display.h: records of an answer as tables for people, as JSON and as metrics for
+ * programs. */
 #ifndef UDSD_DISPLAY_H
 #define UDSD_DISPLAY_H
 

@@ -35,7 +35,8 @@ static void metrics_head(const char *name, const char *help)
 	       total ? "counter" : "gauge");
 }
 
-/* A value of the record's service, if it is of one, with one more label, unless that is NULL. */
+/* A value of the record's service, if it is of one, with one more label, unless that is
+ * NULL. */
 static void metrics_sample(const char *name, const struct record *r, const char *label,
 			   const char *text, const char *value)
 {

@@ -1,8 +1,8 @@
 /*
  * server.c: reasons from the socket's inode, names from SO_PEERCRED and /proc.
  *
- * The credentials are those of the process that has called listen(2) last, which is the supervisor
- * also where systemd has made the socket.
+ * The credentials are those of the process that has called listen(2) last, which is the
+ * supervisor also where systemd has made the socket.
  */
 #include "ctl/server.h"
 

@@ -1,4 +1,5 @@
-/* server.h: what is wrong with the control socket or the program behind it, for udsctl's user. */
+/* server.h: what is wrong with the control socket or the program behind it, for udsctl's
+ * user. */
 #ifndef UDSD_SERVER_H
 #define UDSD_SERVER_H
 
@@ -10,8 +11,8 @@
 /* Why a connect(2) to the socket has failed with this error, and what would help. */
 void server_unreachable(const char *socket, int error, char text[SERVER_TEXT]);
 
-/* Who listens at the other end of a connection, such as `nginx (process 12 of www-data)`. Whether it
- * bears udsd's name: then it may just be busy. */
+/* Who listens at the other end of a connection, such as `nginx (process 12 of www-data)`.
+ * Whether it bears udsd's name: then it may just be busy. */
 bool server_name(int fd, char text[SERVER_TEXT]);
 
 #endif

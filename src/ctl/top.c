@@ -1,9 +1,10 @@
 /*
  * top.c: asks each second, and shows rates and how full services are, the busiest first.
  *
- * It goes on while udsd is upgraded, restarted or does not answer, and says so. Rates are by our own
- * clock; those of a supervisor that was restarted begin anew. A frame is drawn over the last one, and
- * fits the terminal, whatever its size. The terminal is left as it was.
+ * It goes on while udsd is upgraded, restarted or does not answer, and says so. Rates are
+ * by our own clock; those of a supervisor that was restarted begin anew. A frame is drawn
+ * over the last one, and fits the terminal, whatever its size. The terminal is left as it
+ * was.
  */
 #include "ctl/top.h"
 
@@ -56,7 +57,8 @@ struct top {
 	char note[LINE_BYTES]; /* what has happened */
 	int64_t note_until;
 	struct winsize size;
-	int width; /* the last column stays empty: what comes behind it depends on the terminal */
+	/* the last column stays empty: what comes behind it depends on the terminal */
+	int width;
 	int line; /* of the frame that is drawn */
 };
 
@@ -67,7 +69,8 @@ static void top_note_signal(int signal)
 	top_over = top_over || signal != SIGWINCH; /* which only ends the wait */
 }
 
-/* ---- What there is to show ----------------------------------------------------------------- */
+/* ---- What there is to show
+ * ----------------------------------------------------------------- */
 
 static void sample_free(struct sample *s)
 {
@@ -190,7 +193,8 @@ static enum verdict top_ask(struct top *t)
 	return VERDICT_OK;
 }
 
-/* ---- A frame ------------------------------------------------------------------------------- */
+/* ---- A frame
+ * ------------------------------------------------------------------------------- */
 
 static int top_width(const struct layout *l)
 {
@@ -350,9 +354,11 @@ static void top_draw(struct top *t)
 	fflush(stdout);
 }
 
-/* ---- The loop ------------------------------------------------------------------------------ */
+/* ---- The loop
+ * ------------------------------------------------------------------------------ */
 
-/* Waits a second; draws again for a new size of the window. False: the user wants to end. */
+/* Waits a second; draws again for a new size of the window. False: the user wants to
+ * end. */
 static bool top_wait(struct top *t)
 {
 	struct pollfd p = {.fd = STDIN_FILENO, .events = POLLIN};

@@ -4,8 +4,8 @@
 
 #include "ctl/ask.h"
 
-/* Until q or Ctrl-C. Standard input and output are a terminal. The last answer, whose text (of
- * VERDICT_OK) means nothing any more; answer_free() it. */
+/* Until q or Ctrl-C. Standard input and output are a terminal. The last answer, whose
+ * text (of VERDICT_OK) means nothing any more; answer_free() it. */
 struct answer top(const char *socket);
 
 #endif

@@ -1,9 +1,9 @@
 /*
  * apply.c: puts a config in force as a whole, or not at all.
  *
- * What can fail (memory, binding, owners and modes, the pid file) is done first and undone if
- * something fails. The swap then only passes on what is there. Sockets are kept by path and type,
- * scoreboards by name, or by socket where a service was renamed.
+ * What can fail (memory, binding, owners and modes, the pid file) is done first and
+ * undone if something fails. The swap then only passes on what is there. Sockets are kept
+ * by path and type, scoreboards by name, or by socket where a service was renamed.
  */
 #include "service/apply.h"
 
@@ -85,8 +85,8 @@ static void match(struct plan *p)
 	}
 }
 
-/* Whether the instance before goes on. One that was serving does so even if its service cannot run as
- * things are now. */
+/* Whether the instance before goes on. One that was serving does so even if its service
+ * cannot run as things are now. */
 static bool is_kept(const struct plan *p, const struct change *c)
 {
 	const struct instance *i = c->before;
@@ -135,8 +135,8 @@ static int check_changes(struct plan *p)
 	return 0;
 }
 
-/* The new instance cannot have its socket. If the same was wanted before that is its state, else it
- * refuses the config. */
+/* The new instance cannot have its socket. If the same was wanted before that is its
+ * state, else it refuses the config. */
 static int fail_change(struct plan *p, struct change *c, struct failure f)
 {
 	if (!c->same)
@@ -248,9 +248,11 @@ static void undo(struct plan *p)
 	}
 }
 
-/* ---- The swap, which cannot fail -------------------------------------------------------- */
+/* ---- The swap, which cannot fail
+ * -------------------------------------------------------- */
 
-/* Those that have waited for this instance's successor to be able to start wait for `to`. */
+/* Those that have waited for this instance's successor to be able to start wait for
+ * `to`. */
 static void pass_predecessors(struct instance *from, struct instance *to)
 {
 	for (struct instance *i = services_first(); i != NULL; i = i->next) {
@@ -281,7 +283,8 @@ static void keep_problem(const struct change *c, struct instance *i)
 		problem_log(i);
 }
 
-/* One that serves keeps what it was configured while the service cannot run as it is now. */
+/* One that serves keeps what it was configured while the service cannot run as it is
+ * now. */
 static void keep(struct plan *p, struct change *c, int64_t now)
 {
 	struct instance *i = c->before;

@@ -13,17 +13,18 @@ struct tally {
 	size_t added, changed, removed;
 };
 
-/* Puts a config in force. Services that did not change keep socket and worker; those of them that cannot
- * run now have a problem (problem.h). 0; replaced workers may be draining yet. Or -1: nothing has
- * changed, and *errors, to be freed, says why (NULL: out of memory; "": the config's
- * findings do).
- * `tolerant`: the config has not changed. Only services that have a problem are tried, and whether one is
- * enabled is left to the administrator. */
+/* Puts a config in force. Services that did not change keep socket and worker; those of
+ * them that cannot run now have a problem (problem.h). 0; replaced workers may be
+ * draining yet. Or -1: nothing has changed, and *errors, to be freed, says why (NULL: out
+ * of memory; "": the config's findings do). `tolerant`: the config has not changed. Only
+ * services that have a problem are tried, and whether one is enabled is left to the
+ * administrator. */
 int apply_config(struct loaded *loaded, bool tolerant, struct tally *tally, char **errors,
 		 int64_t now);
 
-/* Puts the next generation of one instance in force, with a new socket or (enabled false) without; pending
- * connections of the old one are served. After a failure nothing has changed. */
+/* Puts the next generation of one instance in force, with a new socket or (enabled false)
+ * without; pending connections of the old one are served. After a failure nothing has
+ * changed. */
 struct failure apply_instance(struct instance *instance, bool enabled, int64_t now);
 
 #endif

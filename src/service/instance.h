@@ -1,9 +1,11 @@
 /*
- * instance.h: one generation of a service: its socket, its worker, and what outlives a worker.
+ * instance.h: one generation of a service: its socket, its worker, and what outlives a
+ * worker.
  *
- * One rule starts workers: the listener (or the service's standard error) is readable and the
- * instance has no worker. What a worker needs is made with the first one, so an idle service costs a
- * listener. lifecycle.h decides what follows from events, and how an instance ends.
+ * One rule starts workers: the listener (or the service's standard error) is readable and
+ * the instance has no worker. What a worker needs is made with the first one, so an idle
+ * service costs a listener. lifecycle.h decides what follows from events, and how an
+ * instance ends.
  */
 #ifndef UDSD_INSTANCE_H
 #define UDSD_INSTANCE_H
@@ -33,7 +35,8 @@ struct instance {
 	enum instance_state state;
 	struct problem problem; /* see problem.h; its texts are the instance's */
 	bool in_force;          /* apply.c: the config to come keeps it */
-	/* It is to have a socket: the config's word, until an administrator says otherwise. */
+	/* It is to have a socket: the config's word, until an administrator says
+	 * otherwise. */
 	bool enabled;
 	struct listener listener;
 	enum listener_state seen; /* of the path, when last looked at */
@@ -127,7 +130,8 @@ void instance_kill(struct instance *instance, int64_t now);
 /* The time that a worker has for an order, in nanoseconds. */
 int64_t instance_time_to_answer(char order);
 
-/* SIGTERM, then SIGKILL, to the handler of a connection; false: the worker takes no order now. */
+/* SIGTERM, then SIGKILL, to the handler of a connection; false: the worker takes no order
+ * now. */
 bool instance_end(struct instance *instance, uint64_t id);
 
 #endif

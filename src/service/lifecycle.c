@@ -1,6 +1,6 @@
 /*
- * lifecycle.c: handles events of listeners, workers and handlers' standard error; retires instances
- * and starts their successors.
+ * lifecycle.c: handles events of listeners, workers and handlers' standard error; retires
+ * instances and starts their successors.
  */
 #include "service/lifecycle.h"
 
@@ -30,7 +30,8 @@ void lifecycle_on_control(lifecycle_accept *accept)
 	lifecycle_accept_control = accept;
 }
 
-/* ---- Events ---------------------------------------------------------------------------- */
+/* ---- Events
+ * ---------------------------------------------------------------------------- */
 
 static bool has_events(int fd, short wanted, short events)
 {
@@ -122,7 +123,8 @@ struct instance *lifecycle_new(struct loaded *loaded, const struct service *serv
 	return i;
 }
 
-/* ---- The end of a worker ------------------------------------------------------------------ */
+/* ---- The end of a worker
+ * ------------------------------------------------------------------ */
 
 /* The status in words, as in a close line. */
 static void log_ended(const struct instance *i, int status, const struct rusage *usage,
@@ -144,8 +146,8 @@ static void log_ended(const struct instance *i, int status, const struct rusage 
 	log_end(&line);
 }
 
-/* A handler that ends badly as soon as it has begun is not started again at once, and no other more
- * often than is useful. */
+/* A handler that ends badly as soon as it has begun is not started again at once, and no
+ * other more often than is useful. */
 static void pace_handler(struct instance *i, int status, int64_t now)
 {
 	bool bad = !WIFEXITED(status) || WEXITSTATUS(status) != 0;
@@ -170,14 +172,15 @@ static void pace_worker(struct instance *i, int status, int64_t now)
 		backoff_over(&i->backoff);
 }
 
-/* Removes the path; then pending connections are served (WORKER_FINISH) or closed (WORKER_REFUSE), and
- * the socket is closed. Called again when the worker has ended meanwhile. */
+/* Removes the path; then pending connections are served (WORKER_FINISH) or closed
+ * (WORKER_REFUSE), and the socket is closed. Called again when the worker has ended
+ * meanwhile. */
 static void retire(struct instance *i, char order, int64_t now)
 {
 	if (i->listener.fd < 0)
 		return;
 	i->order = i->service->wait ? WORKER_REFUSE : order;
-	if (i->wait_handler) { /* it may go on; when it has ended the others' turn comes */
+	if (i->wait_handler) { /* it may go on; the others follow when it has ended */
 		i->retire_until = CLOCK_NEVER;
 		return;
 	}
@@ -202,8 +205,8 @@ void lifecycle_worker_ended(struct instance *i, int status, const struct rusage 
 		pace_worker(i, status, now);
 	log_ended(i, status, usage, now);
 	instance_forget_worker(i);
-	/* A handler has shut down what all of them have as standard error: we hold both ends, so nothing
-	 * else hangs it up. The next worker gets a new one. */
+	/* A handler has shut down what all of them have as standard error: we hold both
+	 * ends, so nothing else hangs it up. The next worker gets a new one. */
 	if (i->stderr_out >= 0 && i->stderr_in >= 0 &&
 	    has_events(i->stderr_out, POLLRDHUP, POLLHUP | POLLRDHUP))
 		instance_close_stderr(i);
@@ -217,7 +220,8 @@ void lifecycle_go_on(struct instance *i, int64_t now)
 	instance_watch(i, now);
 }
 
-/* ---- Retirement and succession ---------------------------------------------------------- */
+/* ---- Retirement and succession
+ * ---------------------------------------------------------- */
 
 static void begin_to_retire(struct instance *i, enum instance_state state, char order,
 			    int64_t now)

@@ -1,9 +1,9 @@
 /*
  * lifecycle.h: what follows from events at an instance, and how an instance ends.
  *
- * No pending connection is dropped: a path goes first, then its pending connections are served or
- * closed, then the socket is closed. The next worker starts only when the last one accepts no more, so
- * two sets of rules are never in force on one socket.
+ * No pending connection is dropped: a path goes first, then its pending connections are
+ * served or closed, then the socket is closed. The next worker starts only when the last
+ * one accepts no more, so two sets of rules are never in force on one socket.
  */
 #ifndef UDSD_LIFECYCLE_H
 #define UDSD_LIFECYCLE_H
@@ -25,18 +25,19 @@ struct instance *lifecycle_new(struct loaded *loaded, const struct service *serv
 void lifecycle_worker_ended(struct instance *instance, int status,
 			    const struct rusage *usage, int64_t now);
 
-/* Then, when its handlers were adopted (orphans.h): starts another, if there is work for it. */
+/* Then, when its handlers were adopted (orphans.h): starts another, if there is work for
+ * it. */
 void lifecycle_go_on(struct instance *instance, int64_t now);
 
 /* udsd ends: removes the path, and closes pending connections. */
 void lifecycle_stop(struct instance *instance, int64_t now);
 
-/* The next generation gets the listener, and with it a handler that accepts. It starts a worker when
- * ours has stopped. */
+/* The next generation gets the listener, and with it a handler that accepts. It starts a
+ * worker when ours has stopped. */
 void lifecycle_pass_listener(struct instance *instance, struct instance *successor);
 
-/* Replaced or removed: the worker drains, and a listener that was not passed on is retired after its
- * pending connections were served. */
+/* Replaced or removed: the worker drains, and a listener that was not passed on is
+ * retired after its pending connections were served. */
 void lifecycle_supersede(struct instance *instance, int64_t now);
 
 /* The next generation may start once the worker of this one accepts no more. */

@@ -1,9 +1,9 @@
 /*
  * listener.c: creates and removes socket paths.
  *
- * Bound but not listening refuses connections, so owner and mode are right before the first client
- * can connect. The directory is locked (flock) from the look at the path to listen(), so that two
- * supervisors do not take each other's new socket for a stale one.
+ * Bound but not listening refuses connections, so owner and mode are right before the
+ * first client can connect. The directory is locked (flock) from the look at the path to
+ * listen(), so that two supervisors do not take each other's new socket for a stale one.
  */
 #include "service/listener.h"
 
@@ -30,7 +30,8 @@
 # define SIOCUNIXFILE (SIOCPROTOPRIVATE + 0)
 #endif
 
-/* An O_PATH descriptor of what the socket is bound to, by the socket if root, else by its name. */
+/* An O_PATH descriptor of what the socket is bound to, by the socket if root, else by its
+ * name. */
 static int open_bound(int fd, int dir, const char *name)
 {
 	int path = ioctl(fd, SIOCUNIXFILE);
@@ -48,8 +49,9 @@ static int open_bound(int fd, int dir, const char *name)
 	return path;
 }
 
-/* The directory's default access list would add to the mode, and its setgid bit give its group. What
- * the new mode does not grant goes before the owner changes: the socket may be in use. */
+/* The directory's default access list would add to the mode, and its setgid bit give its
+ * group. What the new mode does not grant goes before the owner changes: the socket may
+ * be in use. */
 static int set_owner_and_mode(const struct service *s, int path)
 {
 	uid_t owner = s->socket_owner != (uid_t)-1 ? s->socket_owner : geteuid();
@@ -110,8 +112,8 @@ static void remove_name(const struct listener *l, int dir, const char *name)
 		(void)unlinkat(dir, name, 0);
 }
 
-/* What bind() makes has a narrow mode: a connect(2) that a wider one allowed could be delayed until
- * we listen. */
+/* What bind() makes has a narrow mode: a connect(2) that a wider one allowed could be
+ * delayed until we listen. */
 static struct failure bind_at(const struct service *s, struct listener *l, int dir,
 			      const char *name, int64_t until)
 {

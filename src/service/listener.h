@@ -1,9 +1,9 @@
 /*
  * listener.h: a listening socket and its path.
  *
- * A path is ours from bind() until listener_remove(); it is removed only if it still is the socket
- * that we bound (device and inode, compared while the socket is open). A stale socket in the way
- * is replaced; anything else is left alone.
+ * A path is ours from bind() until listener_remove(); it is removed only if it still is
+ * the socket that we bound (device and inode, compared while the socket is open). A stale
+ * socket in the way is replaced; anything else is left alone.
  */
 #ifndef UDSD_LISTENER_H
 #define UDSD_LISTENER_H
@@ -33,20 +33,21 @@ enum listener_state {
 	LISTENER_FOREIGN, /* something else */
 };
 
-/* Creates the socket of a service: parent directories, bind, owner, mode, listen, in this order.
- * EADDRINUSE: another process serves the path (and still did at the time `until`), or something that is
- * not a socket is there. The socket does not block. */
+/* Creates the socket of a service: parent directories, bind, owner, mode, listen, in this
+ * order. EADDRINUSE: another process serves the path (and still did at the time `until`),
+ * or something that is not a socket is there. The socket does not block. */
 struct failure listener_open(const struct service *service, struct listener *listener,
 			     int64_t until);
 
-/* Takes over `fd` if it is a listening socket of the service's type and (unless `any_path`) at its path.
- * `own`: it is one of ours, and l->device and l->inode say which; else a socket unit's. 0, or -1: it
- * is something else and stays the caller's. */
+/* Takes over `fd` if it is a listening socket of the service's type and (unless
+ * `any_path`) at its path. `own`: it is one of ours, and l->device and l->inode say
+ * which; else a socket unit's. 0, or -1: it is something else and stays the caller's. */
 int listener_adopt(const struct service *service, struct listener *listener, int fd,
 		   bool own, bool any_path);
 
-/* Gives the path and socket the service's owner, mode and backlog; at no moment may a user connect
- * who may connect neither before nor after. A path that is not ours any more is left alone. */
+/* Gives the path and socket the service's owner, mode and backlog; at no moment may a
+ * user connect who may connect neither before nor after. A path that is not ours any more
+ * is left alone. */
 struct failure listener_apply(const struct service *service,
 			      const struct listener *listener);
 
@@ -54,10 +55,12 @@ struct failure listener_apply(const struct service *service,
 enum listener_state listener_look(const struct service *service,
 				  const struct listener *listener);
 
-/* Moves the path out of the way of another socket that is to have it, or back. 0, or -1 and errno. */
+/* Moves the path out of the way of another socket that is to have it, or back. 0, or -1
+ * and errno. */
 int listener_hide(const struct service *service, struct listener *listener, bool hide);
 
-/* Removes the path if it is still ours. The socket stays open: no pending connection is dropped. */
+/* Removes the path if it is still ours. The socket stays open: no pending connection is
+ * dropped. */
 void listener_remove(const struct service *service, const struct listener *listener);
 
 void listener_close(struct listener *listener);
@@ -67,7 +70,8 @@ void listener_log(const struct service *service);
 
 #define LISTENER_NAME 256 /* bytes of a name, with its end */
 
-/* The name of a socket of ours as a passed descriptor: its path's identity and its time of birth. */
+/* The name of a socket of ours as a passed descriptor: its path's identity and its time
+ * of birth. */
 void listener_name(const struct listener *listener, char name[LISTENER_NAME]);
 
 /* Reads such a name. False: it is none. */

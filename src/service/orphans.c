@@ -1,5 +1,6 @@
 /*
- * orphans.c: a list of handlers, a short one, since workers seldom exit before their handlers.
+ * orphans.c: a list of handlers, a short one, since workers seldom exit before their
+ * handlers.
  */
 #include "service/orphans.h"
 
@@ -57,8 +58,8 @@ static bool is_orphan(pid_t pid)
 	return false;
 }
 
-/* Its worker's user may have written anything into a slot: no start is in the future, and a
- * reservation of the smallest number, which has no negative, belongs to no worker. */
+/* Its worker's user may have written anything into a slot: no start is in the future, and
+ * a reservation of the smallest number, which has no negative, belongs to no worker. */
 static int64_t started_at(const struct slot *slot)
 {
 	int64_t now = clock_now(), started = slot->started;
@@ -139,8 +140,8 @@ static int signal_them(const struct instance *instance, const pid_t *pids, size_
 	return privilege_signal(id->uid, id->gid, pids, n, signal, leaders);
 }
 
-/* Sends one signal to all orphans of an instance that are due for it, by one process. A signal may be
- * lost, so SIGKILL is sent again until they have exited. */
+/* Sends one signal to all orphans of an instance that are due for it, by one process. A
+ * signal may be lost, so SIGKILL is sent again until they have exited. */
 static void end_due(const struct instance *instance, int signal, int64_t now)
 {
 	int64_t next = signal == SIGKILL ? KILL_AGAIN : instance->service->kill_grace;
@@ -169,8 +170,8 @@ static void end_due(const struct instance *instance, int signal, int64_t now)
 	free(pids);
 }
 
-/* A worker's child is called as the worker is until it executes. Another process of its user may have stopped
- * it there, where it has the worker's descriptors. */
+/* A worker's child is called as the worker is until it executes. Another process of its
+ * user may have stopped it there, where it has the worker's descriptors. */
 static void look_at_start(struct orphan *o, int64_t now)
 {
 	char path[32], name[16];

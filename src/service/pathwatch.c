@@ -1,5 +1,6 @@
 /*
- * pathwatch.c: looks at the paths when something has happened to one, and makes deleted ones again.
+ * pathwatch.c: looks at the paths when something has happened to one, and makes deleted
+ * ones again.
  */
 #include "service/pathwatch.h"
 
@@ -60,7 +61,8 @@ static bool is_watched(const struct instance *i)
 	return !i->listener.foreign && *i->service->socket != '@';
 }
 
-/* Directories further up may be renamed, too. Their watches are shared by many, and stay. */
+/* Directories further up may be renamed, too. Their watches are shared by many, and
+ * stay. */
 static void watch_above(const char *path)
 {
 	char dir[128];

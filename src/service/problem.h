@@ -1,9 +1,10 @@
 /*
- * problem.h: why an instance does not run, or not as it is configured: its states failed and displaced.
+ * problem.h: why an instance does not run, or not as it is configured: its states failed
+ * and displaced.
  *
- * An instance whose service cannot run (config.h) never starts a worker. One that was serving when the
- * problem was found goes on with what it was configured before. Tried again are failed ones by
- * recheck.h, displaced ones by pathwatch.h.
+ * An instance whose service cannot run (config.h) never starts a worker. One that was
+ * serving when the problem was found goes on with what it was configured before. Tried
+ * again are failed ones by recheck.h, displaced ones by pathwatch.h.
  */
 #ifndef UDSD_PROBLEM_H
 #define UDSD_PROBLEM_H
@@ -35,8 +36,8 @@ size_t problem_place(const char *text);
 /* Logs it, as a `fail` line. */
 void problem_log(const struct instance *instance);
 
-/* Whether it is about the socket: pathwatch.h tries that again each second if something foreign is in the
- * way, or if the socket was there before. */
+/* Whether it is about the socket: pathwatch.h tries that again each second if something
+ * foreign is in the way, or if the socket was there before. */
 bool problem_is_socket(const struct instance *instance);
 bool problem_is_path(const struct instance *instance);
 

@@ -1,9 +1,10 @@
 /*
- * recheck.h: tries failed services again, every 30 s while there are any, and when asked to.
+ * recheck.h: tries failed services again, every 30 s while there are any, and when asked
+ * to.
  *
- * A recheck is a load of the texts that are in force (not of files that an administrator is editing) in
- * a child, and a tolerant apply_config() of what came out: services that run are not touched. It gives way
- * to a reload and to an upgrade.
+ * A recheck is a load of the texts that are in force (not of files that an administrator
+ * is editing) in a child, and a tolerant apply_config() of what came out: services that
+ * run are not touched. It gives way to a reload and to an upgrade.
  */
 #ifndef UDSD_RECHECK_H
 #define UDSD_RECHECK_H

@@ -1,9 +1,10 @@
 /*
- * services.h: all services as the supervisor keeps them: their instances, and the config in force.
+ * services.h: all services as the supervisor keeps them: their instances, and the config
+ * in force.
  *
- * A current instance stands for each service and for the control socket; superseded ones are in
- * the list too until nothing is left of them. What is derived from the list (watched paths, systemd's store) compares
- * services_version() with what it saw.
+ * A current instance stands for each service and for the control socket; superseded ones
+ * are in the list too until nothing is left of them. What is derived from the list
+ * (watched paths, systemd's store) compares services_version() with what it saw.
  */
 #ifndef UDSD_SERVICES_H
 #define UDSD_SERVICES_H
@@ -33,7 +34,8 @@ struct instance *services_find(const char *name);
 /* The instance with this worker, or handler that accepts; NULL: none. */
 struct instance *services_of_worker(pid_t pid);
 
-/* Takes a superseded instance of which nothing is left out of the list; NULL: there is none. */
+/* Takes a superseded instance of which nothing is left out of the list; NULL: there is
+ * none. */
 struct instance *services_take_finished(void);
 
 /* Takes the first one out, whatever its state; NULL: there is none. */
@@ -46,7 +48,8 @@ size_t services_listening(void);
 void services_changed(void);
 unsigned services_version(void);
 
-/* The config in force; services_set_config() holds it and releases the last one (NULL: only that). */
+/* The config in force; services_set_config() holds it and releases the last one (NULL:
+ * only that). */
 const struct config *services_config(void);
 struct loaded *services_loaded(void);
 void services_set_config(struct loaded *loaded);

@@ -18,7 +18,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Any user who may read the directory may hold the lock forever, so it is waited for only briefly. */
+/* Any user who may read the directory may hold the lock forever, so it is waited for only
+ * briefly. */
 #define LOCK_TIME (100 * NSEC_PER_MSEC)
 #define LOCK_PAUSE (60 * NSEC_PER_SEC) /* without a wait, after one without effect */
 
@@ -36,9 +37,10 @@ void sockpath_lock(int dir)
 	}
 }
 
-/* Whether a process serves the socket of this name in the directory, asked without waking it: only
- * the kinds are compared (EPROTOTYPE), before a connection is pending. 1, 0, or -1 and errno: unknown.
- * Asked from within the directory: its path may lead elsewhere by now. */
+/* Whether a process serves the socket of this name in the directory, asked without waking
+ * it: only the kinds are compared (EPROTOTYPE), before a connection is pending. 1, 0, or
+ * -1 and errno: unknown. Asked from within the directory: its path may lead elsewhere by
+ * now. */
 static int is_served(int dir, const char *name)
 {
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];

@@ -6,12 +6,13 @@
 
 #include <stdint.h>
 
-/* Keeps other supervisors from looking at the directory meanwhile; closing it ends that. */
+/* Keeps other supervisors from looking at the directory meanwhile; closing it ends
+ * that. */
 void sockpath_lock(int dir);
 
-/* Makes room for a socket: nothing there, or a stale socket, which is removed. One that workers of a
- * killed supervisor still hold is stale in a moment: a path that is served is asked again until the
- * time `until`. */
+/* Makes room for a socket: nothing there, or a stale socket, which is removed. One that
+ * workers of a killed supervisor still hold is stale in a moment: a path that is served
+ * is asked again until the time `until`. */
 struct failure sockpath_clear(int dir, const char *name, int64_t until);
 
 #endif

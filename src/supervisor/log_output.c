@@ -29,7 +29,8 @@ static struct {
 	int error;
 } output_lost;
 
-/* $JOURNAL_STREAM is DEVICE:INODE, and may be inherited where standard error is another file. */
+/* $JOURNAL_STREAM is DEVICE:INODE, and may be inherited where standard error is another
+ * file. */
 static bool output_goes_to_journal(void)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
@@ -48,7 +49,8 @@ void log_output_open(void)
 	output_is_journal = output_goes_to_journal();
 }
 
-/* "2026-11-26T20:14:23.123+00:00 udsd: "; what does not change within a second is kept. */
+/* "2026-11-26T20:14:23.123+00:00 udsd: "; what does not change within a second is
+ * kept. */
 static size_t output_time(char *to)
 {
 	static char second[32], zone[8];
@@ -93,7 +95,8 @@ static size_t output_write(const char *text, size_t len)
 	return done;
 }
 
-/* Ends a line that was cut, and says how many are missing: whether that could be written. */
+/* Ends a line that was cut, and says how many are missing: whether that could be
+ * written. */
 static bool output_report(void)
 {
 	char line[HEAD_BYTES + 128] = "";

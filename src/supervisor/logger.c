@@ -1,10 +1,11 @@
 /*
- * logger.c: the log process: reads records, calls syslog(3) or writes to standard error. And its
- * supervision: a new one is started when it has exited.
+ * logger.c: the log process: reads records, calls syslog(3) or writes to standard error.
+ * And its supervision: a new one is started when it has exited.
  *
- * When there is no syslogd nothing is read from the channels either: they fill and their writers count
- * what they lose. So lines are dropped in one place only, and syslog(3), which would lose them in
- * silence, is not called without effect. The process exits when every channel's last writer has exited.
+ * When there is no syslogd nothing is read from the channels either: they fill and their
+ * writers count what they lose. So lines are dropped in one place only, and syslog(3),
+ * which would lose them in silence, is not called without effect. The process exits when
+ * every channel's last writer has exited.
  */
 #include "supervisor/logger.h"
 
@@ -87,7 +88,8 @@ static void emit_record(char *record, size_t len, unsigned channel)
 		log_output_line(record[0] & LOG_PRIMASK, record + 1, len - 1, channel);
 }
 
-/* Logs the whole records of a text, and has what is left at its beginning: the length of that. */
+/* Logs the whole records of a text, and has what is left at its beginning: the length of
+ * that. */
 static size_t emit(char *text, size_t len, unsigned channel)
 {
 	char *from = text, *end;
@@ -153,7 +155,8 @@ static bool take_orders(void)
 	return n < 0 && (errno == EAGAIN || errno == EINTR || errno == ENOMEM);
 }
 
-/* Logs what a channel has now, which is whole records; what comes meanwhile has its turn later. */
+/* Logs what a channel has now, which is whole records; what comes meanwhile has its turn
+ * later. */
 static void drain_channel(int fd, unsigned row)
 {
 	static char text[READ_BYTES];
@@ -251,7 +254,8 @@ static _Noreturn void run_logger(int facility)
 	_exit(0);
 }
 
-/* ---- In the supervisor --------------------------------------------------------------------- */
+/* ---- In the supervisor
+ * --------------------------------------------------------------------- */
 
 /* Starts a log process, which gets all channels that there are. */
 static int start_logger(int64_t now)

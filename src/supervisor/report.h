@@ -7,7 +7,8 @@
 
 #include <stdbool.h>
 
-/* All that is wrong, then a verdict if it is refused, on standard error. NULL: nothing is. */
+/* All that is wrong, then a verdict if it is refused, on standard error. NULL: nothing
+ * is. */
 void report_findings(const struct findings *found, bool refused);
 
 /* What a service's options came to, on standard output. */

@@ -1,4 +1,5 @@
-/* shutdown.h: stops the supervisor: paths first, then time for handlers, then SIGTERM, then SIGKILL. */
+/* shutdown.h: stops the supervisor: paths first, then time for handlers, then SIGTERM,
+ * then SIGKILL. */
 #ifndef UDSD_SHUTDOWN_H
 #define UDSD_SHUTDOWN_H
 

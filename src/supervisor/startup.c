@@ -1,6 +1,6 @@
 /*
- * startup.c: signals and limits as a parent may have left them, the pid file, then the sockets: passed
- * to us, or made.
+ * startup.c: signals and limits as a parent may have left them, the pid file, then the
+ * sockets: passed to us, or made.
  */
 #include "supervisor/startup.h"
 
@@ -32,10 +32,11 @@ int startup_error(int status, const char *what, const char *why)
 	return status;
 }
 
-/* ---- What a parent has left -------------------------------------------------------------- */
+/* ---- What a parent has left
+ * -------------------------------------------------------------- */
 
-/* By hand: glibc refuses to touch two signals of its own, which a parent may have ignored. All bytes
- * zero is SIG_DFL in the kernel's structure. */
+/* By hand: glibc refuses to touch two signals of its own, which a parent may have
+ * ignored. All bytes zero is SIG_DFL in the kernel's structure. */
 static void reset_signal(int sig)
 {
 	static const uint64_t action[8];
@@ -72,7 +73,8 @@ int startup_limit(void)
 	return 0;
 }
 
-/* ---- Pid file and sockets ------------------------------------------------------------------ */
+/* ---- Pid file and sockets
+ * ------------------------------------------------------------------ */
 
 static int open_pidfile(void)
 {
@@ -97,7 +99,8 @@ static int open_pidfile(void)
 	return startup_error(EX_OSERR, path, strerror(errno));
 }
 
-/* What is wrong with a service, and what follows. Faults of its options have been said already. */
+/* What is wrong with a service, and what follows. Faults of its options have been said
+ * already. */
 static void report_problem(const struct instance *i)
 {
 	const char *name = i->service->name, *text = problem_text(i);
@@ -146,8 +149,8 @@ static void open_listener(struct instance *i, int64_t until)
 	(void)problem_set_failure(i, f);
 }
 
-/* The supervisor with the lock of the pid file may take over what another has just left. A problem of
- * one service does not affect the others. */
+/* The supervisor with the lock of the pid file may take over what another has just left.
+ * A problem of one service does not affect the others. */
 static int open_listeners(void)
 {
 	int64_t until = services_pidfile >= 0 ? clock_now() + PATIENCE : 0;
@@ -183,7 +186,8 @@ int startup_open(void)
 	return status == 0 ? open_listeners() : status;
 }
 
-/* ---- To serve ------------------------------------------------------------------------------ */
+/* ---- To serve
+ * ------------------------------------------------------------------------------ */
 
 /* Owner, mode and backlog of sockets that were made by an earlier process of ours. */
 static void settle_listeners(void)

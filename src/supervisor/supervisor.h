@@ -16,8 +16,9 @@ struct supervisor_options {
 	int ready_fd;
 };
 
-/* Serves a config, which it takes over, until it is stopped. Standard descriptors are open, signals
- * as they came. Returns the exit status; what went wrong at the start is on standard error. */
+/* Serves a config, which it takes over, until it is stopped. Standard descriptors are
+ * open, signals as they came. Returns the exit status; what went wrong at the start is on
+ * standard error. */
 int supervisor_run(struct loaded *config, const struct supervisor_options *options);
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * adopt.c: makes superseded instances of what was passed.
  *
- * The new config may know nothing of the old workers' services, so each gets a service of its own,
- * with no more than it takes to send it orders and to end its handlers.
+ * The new config may know nothing of the old workers' services, so each gets a service of
+ * its own, with no more than it takes to send it orders and to end its handlers.
  */
 #include "upgrade/adopt.h"
 
@@ -155,7 +155,8 @@ static void drain_adopted(struct instance *i, int64_t now)
 	instance_drain(i, now);
 }
 
-/* Pending connections get an end of file, from a process of its own that has a second for it. */
+/* Pending connections get an end of file, from a process of its own that has a second for
+ * it. */
 static void refuse_pending(int listener)
 {
 	int fd, type = SOCK_STREAM;

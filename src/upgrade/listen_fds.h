@@ -1,11 +1,13 @@
 /*
- * listen_fds.h: descriptors that come from outside as LISTEN_FDS, by one way: from systemd's socket
- * units, from its store of descriptors after a crash, and from ourselves at an upgrade.
+ * listen_fds.h: descriptors that come from outside as LISTEN_FDS, by one way: from
+ * systemd's socket units, from its store of descriptors after a crash, and from ourselves
+ * at an upgrade.
  *
- * LISTEN_FDNAMES distinguishes them. Our own names: `udsd-DEVICE-INODE-SINCE` is a listening socket of
- * ours with its path's identity and its time of birth (also its name in systemd's store); `udsd/...` is what only an upgrade
- * passes: the pid file, scoreboards, and what belongs to old workers. All else is a socket
- * unit's: its name is that of a service, or its path is.
+ * LISTEN_FDNAMES distinguishes them. Our own names: `udsd-DEVICE-INODE-SINCE` is a
+ * listening socket of ours with its path's identity and its time of birth (also its name
+ * in systemd's store); `udsd/...` is what only an upgrade passes: the pid file,
+ * scoreboards, and what belongs to old workers. All else is a socket unit's: its name is
+ * that of a service, or its path is.
  */
 #ifndef UDSD_LISTEN_FDS_H
 #define UDSD_LISTEN_FDS_H
@@ -22,11 +24,12 @@
 #define LISTEN_FDS_LIST \
  "udsd/list/" /* in place of the names: the descriptor that holds them */
 
-/* An old worker, or a handler that accepts, and what it takes to order it about or to end its
- * handlers. */
+/* An old worker, or a handler that accepts, and what it takes to send it orders or to end
+ * its handlers. */
 struct passed_worker {
-	char kind; /* 'w' a worker, 'h' a handler that accepts, 'f' one of a former generation,
-			  's' standard error's reading end, 'b' a scoreboard */
+	/* 'w' a worker, 'h' a handler that accepts, 'f' one of a former generation, 's'
+	 * standard error's reading end, 'b' a scoreboard */
+	char kind;
 	unsigned instance; /* all with the same number belong together */
 	pid_t pid;         /* 0: it has ended, its handlers are left */
 	uid_t uid;
@@ -36,7 +39,8 @@ struct passed_worker {
 	int fd; /* channel to the worker; a pidfd; standard error; a scoreboard */
 };
 
-/* Takes what the environment says is ours, and removes it from there. The first descriptor behind. */
+/* Takes what the environment says is ours, and removes it from there. The first
+ * descriptor behind. */
 int listen_fds_open(void);
 
 /* Whether it came from an upgrade. */
@@ -54,8 +58,8 @@ int listen_fds_pidfile(void);
 /* One after the other. False: there is no more. */
 bool listen_fds_worker(struct passed_worker *worker);
 
-/* One after the other, those sockets of ours that no service wants any more, with the path (of 109
- * bytes) that is theirs. False: there is no more. */
+/* One after the other, those sockets of ours that no service wants any more, with the
+ * path (of 109 bytes) that is theirs. False: there is no more. */
 bool listen_fds_unwanted(struct listener *listener, char *path);
 
 /* Reports and closes all else that no service wanted. */

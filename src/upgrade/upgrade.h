@@ -1,8 +1,10 @@
 /*
- * upgrade.h: SIGUSR2. The supervisor becomes the installed binary: same pid, same sockets.
+ * upgrade.h: SIGUSR2. The supervisor becomes the installed binary: same pid, same
+ * sockets.
  *
- * First the new binary checks the config. Then it is executed, and finds what it needs as LISTEN_FDS
- * (listen_fds.h, adopt.h). Old workers drain; what they started lives on, and they obey the new supervisor.
+ * First the new binary checks the config. Then it is executed, and finds what it needs as
+ * LISTEN_FDS (listen_fds.h, adopt.h). Old workers drain; what they started lives on, and
+ * they obey the new supervisor.
  */
 #ifndef UDSD_UPGRADE_H
 #define UDSD_UPGRADE_H
