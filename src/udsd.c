@@ -254,6 +254,8 @@ static int load(const struct load_source *source, bool strict, struct loaded **l
 	if (*loader.error != '\0')
 		fprintf(stderr, "udsd: %s\n", loader.error);
 	loader_close(&loader);
+	if (status != 0)
+		loaded_release(*loaded);
 	return status;
 }
 

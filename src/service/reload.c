@@ -125,7 +125,7 @@ static void report_line(bool warning, const char *text, size_t len)
 	log_end(&line);
 }
 
-/* A line of the log for each line of the text; without the errors if the config was accepted. */
+/* A line of the log for each line of the text; without the errors if it was not the check that refused. */
 static void report_findings(const struct findings *found, bool accepted)
 {
 	const char *text = found != NULL ? found->text : NULL;
@@ -161,12 +161,13 @@ static void apply_loaded(struct loaded *loaded, int64_t now)
 {
 	char *errors;
 	int rc = apply_config(loaded, false, &reload_tally, &errors, now);
+	bool found = rc < 0 && errors != NULL && *errors == '\0'; /* by the check */
 
-	report_findings(loaded_findings(loaded), rc == 0);
+	report_findings(loaded_findings(loaded), !found);
 	if (rc < 0)
-		refuse_reload(errors == NULL    ? strerror(ENOMEM)
-			      : *errors != '\0' ? errors
-						: NULL,
+		refuse_reload(found            ? NULL
+			      : errors != NULL ? errors
+					       : strerror(ENOMEM),
 			      ANSWER_REFUSED);
 	free(errors);
 	if (rc < 0)

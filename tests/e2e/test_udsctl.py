@@ -196,7 +196,7 @@ class Steering(ControlCase):
         self.assertFalse(os.path.lexists(sup.socket))
         self.reload(sup)
         self.greeted(sup.socket)
-        self.assertEqual(self.status("s")["total"], 2)      # nothing was forgotten
+        wait_for(lambda: self.status("s")["total"] == 2, what="the count, which is not forgotten")
 
     def test_enabled_against_the_config_until_a_reload(self):
         sup = self.serve_controlled(self.section("s", enabled=False))
