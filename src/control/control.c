@@ -101,8 +101,13 @@ static bool control_admit(const struct instance *i, int fd, struct peer *peer)
 	const char *denied;
 	struct log_line line;
 
-	if (peer_read(fd, access_wants_groups(&i->service->access), peer) == 0 &&
-	    access_check(&i->service->access, peer, &denied) != NULL)
+	if (peer_read(fd, access_wants_groups(&i->service->access), peer) < 0) {
+		log_event(LOG_WARNING, "control", "step", "peer", "error",
+			  strerror(errno), NULL);
+		peer_reject(fd, SOCK_STREAM, ANSWER_ERROR "out of memory: try again\n");
+		return false;
+	}
+	if (access_check(&i->service->access, peer, &denied) != NULL)
 		return true;
 	log_begin(&line, LOG_INFO, "control");
 	log_str(&line, "status", "refused");

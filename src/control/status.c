@@ -280,6 +280,7 @@ void status_put_stopping(char *text, size_t size, int64_t now)
 	FILE *out = fmemopen(text, size, "w");
 	long long seconds = (stop.at - now + NSEC_PER_SEC - 1) / NSEC_PER_SEC;
 
+	snprintf(text, size, "udsd is stopping");
 	if (out == NULL)
 		return;
 	fputs("udsd is stopping", out);

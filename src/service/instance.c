@@ -19,7 +19,6 @@
 #include <unistd.h>
 
 #define ANSWER_TIME NSEC_PER_SEC
-#define FINISH_TIME NSEC_PER_SEC /* for pending connections, by a worker */
 #define KILL_AGAIN NSEC_PER_SEC
 
 struct rlimit instance_nofile;
@@ -243,7 +242,7 @@ int64_t instance_time_to_answer(char order)
 {
 	if (order == WORKER_DRAIN || order == WORKER_REFUSE)
 		return ANSWER_TIME;
-	return order == WORKER_FINISH ? FINISH_TIME + ANSWER_TIME : 0;
+	return order == WORKER_FINISH ? WORKER_FINISH_TIME + ANSWER_TIME : 0;
 }
 
 static void send_order(struct instance *i, char order, int64_t now)

@@ -46,6 +46,11 @@ static bool is_needed(void)
 	return false;
 }
 
+static void log_recheck(const char *error)
+{
+	log_event(LOG_WARNING, "recheck", "error", error, NULL);
+}
+
 /* A command's text is where it always was. */
 static void begin_recheck(int64_t now)
 {
@@ -59,17 +64,12 @@ static void begin_recheck(int64_t now)
 	if (loader_start(&recheck_loader, &source) == 0)
 		return;
 	recheck_over = recheck_begun;
-	log_event(LOG_WARNING, "recheck", "error", strerror(errno), NULL);
+	log_recheck(strerror(errno));
 }
 
 bool recheck_is(pid_t pid)
 {
 	return pid == recheck_loader.pid;
-}
-
-static void log_recheck(const char *error)
-{
-	log_event(LOG_WARNING, "recheck", "error", error, NULL);
 }
 
 bool recheck_exited(pid_t pid, int status, int64_t now)
@@ -85,7 +85,7 @@ bool recheck_exited(pid_t pid, int status, int64_t now)
 		log_recheck(*recheck_loader.error != '\0' ? recheck_loader.error
 							  : "the config is refused");
 	else if (apply_config(loaded, true, &tally, &errors, now) < 0)
-		log_recheck(errors);
+		log_recheck(errors != NULL ? errors : strerror(ENOMEM));
 	free(errors);
 	loader_close(&recheck_loader);
 	loaded_release(loaded);

@@ -92,6 +92,7 @@ static void begin_report(void)
 {
 	free(reload_text);
 	reload_text = NULL;
+	last_result.text = "\n";
 	reload_report = open_memstream(&reload_text, &reload_size);
 }
 
@@ -126,7 +127,7 @@ static void report_line(bool warning, const char *text, size_t len)
 }
 
 /* A line of the log for each line of the text; without the errors if it was not the check that refused. */
-static void report_findings(const struct findings *found, bool accepted)
+static void report_faults(const struct findings *found, bool accepted)
 {
 	const char *text = found != NULL ? found->text : NULL;
 
@@ -163,7 +164,7 @@ static void apply_loaded(struct loaded *loaded, int64_t now)
 	int rc = apply_config(loaded, false, &reload_tally, &errors, now);
 	bool found = rc < 0 && errors != NULL && *errors == '\0'; /* by the check */
 
-	report_findings(loaded_findings(loaded), !found);
+	report_faults(loaded_findings(loaded), !found);
 	if (rc < 0)
 		refuse_reload(found            ? NULL
 			      : errors != NULL ? errors
@@ -185,7 +186,7 @@ bool reload_exited(pid_t pid, int status, int64_t now)
 		return false;
 	loaded = loader_take(&reload_loader, status);
 	if (loaded == NULL)
-		report_findings(loader_findings(&reload_loader), false);
+		report_faults(loader_findings(&reload_loader), false);
 	if (loaded == NULL)
 		refuse_reload(*reload_loader.error != '\0' ? reload_loader.error : NULL,
 			      ANSWER_REFUSED);

@@ -17,7 +17,8 @@ struct reload_result {
 	unsigned number; /* counted from 1; 0: none has ended */
 	const char
 		*verdict; /* what an answer begins with: "ok\n", "refused\n", "error " */
-	const char *text; /* lines: faults, warnings, what has changed */
+	/* Lines: faults, warnings, what has changed. Valid until the next reload begins. */
+	const char *text;
 };
 
 /* Asks for a reload. The number of the one that reads the config after now. */

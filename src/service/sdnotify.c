@@ -50,6 +50,14 @@ static bool send_message(const char *text, int fd)
 	       (errno != EAGAIN && errno != ENOBUFS);
 }
 
+/* Sends what is queued. False: it would block. */
+static bool flush_messages(void)
+{
+	while (waiting > 0 && send_message(messages[0], -1))
+		memmove(messages[0], messages[1], --waiting * sizeof(messages[0]));
+	return waiting == 0;
+}
+
 /* The states must come in their order. Only a manager that reads none for long loses some. */
 static void queue_message(const char *text)
 {
@@ -58,9 +66,8 @@ static void queue_message(const char *text)
 	if (waiting == MESSAGES)
 		memmove(messages[0], messages[1], --waiting * sizeof(messages[0]));
 	snprintf(messages[waiting++], sizeof(messages[0]), "%s", text);
-	due = 0;
-	while (waiting > 0 && send_message(messages[0], -1))
-		memmove(messages[0], messages[1], --waiting * sizeof(messages[0]));
+	due = 0; /* sockets may have changed with the state: sdnotify_tick() */
+	(void)flush_messages();
 }
 
 void sdnotify_ready(void)
@@ -125,16 +132,11 @@ int64_t sdnotify_due(void)
 
 void sdnotify_tick(int64_t now)
 {
-	bool sent = true;
+	bool sent;
 
 	if (now < sdnotify_due())
 		return;
-	while (waiting > 0 && sent) {
-		sent = send_message(messages[0], -1);
-		if (sent)
-			memmove(messages[0], messages[1],
-				--waiting * sizeof(messages[0]));
-	}
+	sent = flush_messages();
 	stored = services_version();
 	for (struct instance *i = services_first(); i != NULL && sent; i = i->next)
 		sent = store_listener(i);

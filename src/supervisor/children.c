@@ -45,7 +45,7 @@ static bool is_helper(pid_t pid)
 
 bool children_is_ours(pid_t pid)
 {
-	return is_helper(pid) || services_of_worker(pid) != NULL;
+	return pid > 0 && (is_helper(pid) || services_of_worker(pid) != NULL);
 }
 
 void children_changed(void)

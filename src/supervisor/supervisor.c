@@ -151,12 +151,12 @@ static void sweep(int64_t now)
 	}
 }
 
-static int64_t log_due(void)
+static int64_t lost_due(void)
 {
 	return log_lost() > 0 ? clock_now() + NSEC_PER_SEC : CLOCK_NEVER;
 }
 
-static void log_tick(int64_t now)
+static void lost_tick(int64_t now)
 {
 	(void)now;
 	log_report_lost();
@@ -182,7 +182,7 @@ static const struct {
 	{logger_due, logger_tick},
 	{sdnotify_due, sdnotify_tick},
 	{never_due, sweep},
-	{log_due, log_tick},
+	{lost_due, lost_tick},
 };
 
 #define PARTS (sizeof(parts) / sizeof(*parts))

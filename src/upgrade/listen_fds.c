@@ -102,14 +102,16 @@ static int find_listener(const struct service *s, struct listener *l, bool by_na
 {
 	for (size_t i = 0; i < passed.count; i++) {
 		const char *name = passed.items[i].name;
-		bool own = listener_parse_name(name, l);
+		struct listener found = *l;
+		bool own = listener_parse_name(name, &found);
 
 		if (passed.items[i].fd < 0 || strncmp(name, "udsd/", 5) == 0 ||
 		    (by_name && (own || strcmp(name, s->name) != 0)))
 			continue;
-		if (listener_adopt(s, l, passed.items[i].fd, own, by_name) < 0)
+		if (listener_adopt(s, &found, passed.items[i].fd, own, by_name) < 0)
 			continue;
 		(void)take(i);
+		*l = found;
 		return 0;
 	}
 	return -1;

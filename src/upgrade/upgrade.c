@@ -155,7 +155,7 @@ void upgrade_tick(int64_t now)
 	log_event(LOG_ERR, "upgrade", "error", "the check took longer than 10 s", NULL);
 }
 
-static void log_output(int fd)
+static void log_probe_output(int fd)
 {
 	static char text[OUTPUT_MAX];
 	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
@@ -357,7 +357,7 @@ bool upgrade_exited(pid_t pid, int status, int64_t now)
 	if (pid != probe_pid)
 		return false;
 	if (!passed && !reload_is_wanted())
-		log_output(probe_output);
+		log_probe_output(probe_output);
 	forget_probe();
 	if (reload_is_wanted()) /* first; then it is checked again */
 		upgrade_wanted = true;

@@ -19,7 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { LISTENER = SETUP_FIRST, LOG, FDS };
+enum { WAIT_LISTENER = SETUP_FIRST, WAIT_LOG, WAIT_FDS };
 
 /* Returns only if it fails. */
 static struct failure waitmode_execute(const struct service *s,
@@ -34,10 +34,10 @@ static struct failure waitmode_execute(const struct service *s,
 		return failure("signal at the end of udsd");
 	if (getppid() != parent)
 		_exit(0);
-	if (fcntl(LISTENER, F_SETFL, O_RDWR) <
+	if (fcntl(WAIT_LISTENER, F_SETFL, O_RDWR) <
 	    0) /* the last handler may have changed it */
 		return failure("listening socket");
-	return spawn_execute(s, LISTENER);
+	return spawn_execute(s, WAIT_LISTENER);
 }
 
 /* Only the client that has connected sees end of file, not those that come later. */
@@ -54,18 +54,18 @@ static void waitmode_close_next(const struct service *s, int listener)
 pid_t waitmode_start(const struct service *s, int listener, int log,
 		     const struct rlimit *nofile)
 {
-	int from[FDS] = {[LISTENER] = listener, [LOG] = log};
+	int from[WAIT_FDS] = {[WAIT_LISTENER] = listener, [WAIT_LOG] = log};
 	pid_t parent = getpid(), pid = fork();
 	struct failure f;
 
 	if (pid != 0)
 		return pid;
 	log_open(log, s->log_level, s->name);
-	if (setup_descriptors(from, FDS, STDIN_FILENO) < 0) {
+	if (setup_descriptors(from, WAIT_FDS, STDIN_FILENO) < 0) {
 		f = failure("descriptors");
 	} else {
-		listener = LISTENER;
-		log_open(LOG, s->log_level, s->name);
+		listener = WAIT_LISTENER;
+		log_open(WAIT_LOG, s->log_level, s->name);
 		f = waitmode_execute(s, nofile, parent);
 	}
 	log_event(LOG_ERR, "fail", "service", s->name, "handler", s->handler[0], "step",

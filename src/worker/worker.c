@@ -29,7 +29,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define FINISH_TIME NSEC_PER_SEC            /* for the backlog */
 #define ORPHANED_TIME (200 * NSEC_PER_MSEC) /* the same, without supervisor */
 #define FOREIGN_POLL (100 * NSEC_PER_MSEC)  /* another process's slot gives no event */
 
@@ -77,7 +76,7 @@ static void worker_obey(struct worker *w, const struct worker_message *message)
 		backoff_init(&w->backoff, w->service->name);
 		break;
 	case WORKER_FINISH:
-		w->finish_at = w->now + FINISH_TIME;
+		w->finish_at = w->now + WORKER_FINISH_TIME;
 		break;
 	default:
 		if (message->order == WORKER_REFUSE || w->finish_at == CLOCK_NEVER)

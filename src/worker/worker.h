@@ -8,6 +8,7 @@
 #ifndef UDSD_WORKER_H
 #define UDSD_WORKER_H
 
+#include "common/clock.h"
 #include "common/scoreboard.h"
 #include "config/config.h"
 
@@ -35,6 +36,9 @@ enum worker_order {
 	/* another process has shut the listening socket down */
 	WORKER_SHUT = 'S',
 };
+
+/* For the backlog, at WORKER_FINISH. */
+#define WORKER_FINISH_TIME NSEC_PER_SEC
 
 /* What goes down the channel: most orders are its first byte only, as all answers are. */
 struct worker_message {
