@@ -21,8 +21,12 @@ int directory_make_parents(const char *path, mode_t mode)
 	for (char *c = strchr(dir + 1, '/'); c != NULL && rc == 0;
 	     c = strchr(c + 1, '/')) {
 		*c = '\0';
-		if (mkdir(dir, mode) < 0 && errno != EEXIST && access(dir, F_OK) < 0)
-			rc = -1;
+		if (mkdir(dir, mode) < 0 && errno != EEXIST) {
+			int error = errno; /* of a file system that is read-only, say */
+
+			rc = access(dir, F_OK);
+			errno = error;
+		}
 		*c = '/';
 	}
 	umask(old);

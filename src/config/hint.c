@@ -115,6 +115,22 @@ static const char *hint_account(const char *text)
 	return near_hint(near.name);
 }
 
+/* A name without its kind, or with one that is misspelt. */
+static const char *hint_rule(const char *text)
+{
+	static const char *const kinds[] = {"user", "group", "uid", "gid", NULL};
+	static char rule[64];
+	const char *name = strchr(text, ':'), *kind = "user";
+	char word[16];
+
+	snprintf(word, sizeof(word), "%.*s", (int)strcspn(text, ":"), text);
+	if (name != NULL)
+		kind = near_name(word, kinds, sizeof(*kinds));
+	snprintf(rule, sizeof(rule), "%s:%.40s", kind != NULL ? kind : "",
+		 name != NULL ? name + 1 : text);
+	return near_hint(kind != NULL ? rule : NULL);
+}
+
 const char *hint_value(enum hint_kind kind, const char *text, size_t count,
 		       const char *error, int lookup)
 {
@@ -126,8 +142,14 @@ const char *hint_value(enum hint_kind kind, const char *text, size_t count,
 		return hint_account(text);
 	if (lookup != 0)
 		return "";
-	if (kind == HINT_SIZE || kind == HINT_DURATION)
-		return near_hint(hint_spelled(text, kind == HINT_SIZE));
+	if (kind == HINT_LIST && strncmp(error, "must be user:", 13) == 0)
+		return hint_rule(text);
+	if (kind == HINT_SIZE || kind == HINT_DURATION) {
+		near.name = hint_spelled(text, kind == HINT_SIZE);
+		return near_hint(near.name != NULL && strcmp(near.name, text) != 0
+					 ? near.name
+					 : NULL);
+	}
 	if (kind == HINT_BOOL && (strcmp(text, "1") == 0 || strcmp(text, "0") == 0))
 		return near_hint(*text == '1' ? "true" : "false");
 	if (kind == HINT_BOOL || kind == HINT_WORDS)

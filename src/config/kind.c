@@ -94,8 +94,10 @@ static const char *set_limit(struct setter *x)
 {
 	struct limit_setting *limit = x->field;
 
-	limit->name = x->row->name;
-	return value_size(x->text, &limit->value);
+	const char *error = value_size(x->text, &limit->value);
+
+	limit->name = error == NULL ? x->row->name : NULL;
+	return error;
 }
 
 static const char *set_stderr(struct setter *x)
@@ -395,8 +397,10 @@ static enum hint_kind hint_of(const struct option_row *row)
 		return HINT_DURATION;
 	if (row->kind == KIND_BOOL)
 		return HINT_BOOL;
-	return row->kind >= KIND_LEVEL && row->kind <= KIND_STDERR ? HINT_WORDS
-								   : HINT_NONE;
+	return (row->kind >= KIND_LEVEL && row->kind <= KIND_OVERFLOW) ||
+			       row->kind == KIND_STDERR
+		       ? HINT_WORDS
+		       : HINT_NONE;
 }
 
 /* What is wrong with the option. A name that could not be looked up is no fault of the
@@ -439,8 +443,12 @@ void option_set(const struct build *b, void *of, const struct option_row *row,
 		x.text = row->find_fallback();
 	}
 	error = x.text != NULL ? kinds[row->kind].set(&x) : NULL;
-	if (error != NULL)
-		option_fault(&x, of, given != NULL ? given->at : PLACE_NONE, error);
+	if (error == NULL)
+		return;
+	option_fault(&x, of, given != NULL ? given->at : PLACE_NONE, error);
+	x.text = row->fallback;
+	if (x.text != NULL) /* so that one fault does not bring about others */
+		(void)kinds[row->kind].set(&x);
 }
 
 bool option_same(const void *a, const void *b, const struct option_row *row)

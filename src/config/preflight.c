@@ -86,13 +86,16 @@ static void try_stderr(int fd, size_t index, const struct service *s)
 	const char *path = s->stderr_target.path;
 	char parent[PATH_MAX];
 	struct stat st;
-	int rc = access(path, W_OK);
+	int rc;
 
 	if (s->stderr_target.kind != STDERR_FILE)
 		return;
-	if (rc == 0 && stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+	rc = stat(path, &st);
+	if (rc == 0 && S_ISDIR(st.st_mode)) {
 		errno = EISDIR;
 		rc = -1;
+	} else if (rc == 0) {
+		rc = access(path, W_OK);
 	}
 	if (rc < 0 && errno == ENOENT) {
 		snprintf(parent, sizeof(parent), "%.*s", (int)(strrchr(path, '/') - path),
@@ -134,10 +137,10 @@ static void try_before(int fd, size_t index, const struct service *s)
 	int nice = getpriority(PRIO_PROCESS, 0);
 
 	if (limit != NULL)
-		dprintf(fd, "%zu %s is more than udsd may give: %s\n", index, limit,
+		dprintf(fd, "%zu %s is higher than udsd may set: %s\n", index, limit,
 			strerror(errno));
 	if (s->nice < 0 && setpriority(PRIO_PROCESS, 0, nice + s->nice) < 0)
-		dprintf(fd, "%zu nice %d is more than udsd may give: %s\n", index,
+		dprintf(fd, "%zu nice %d is lower than udsd may set: %s\n", index,
 			s->nice, strerror(errno));
 	else if (s->nice < 0)
 		(void)setpriority(PRIO_PROCESS, 0, nice);
@@ -316,10 +319,11 @@ static void warn_of_useless_mode(const struct service *s, struct faults *faults)
 	const char *option = s->handler != NULL ? "socket-mode" : "control-mode";
 
 	if (*s->socket != '@' && (s->socket_mode & 0222) == 0)
-		fault_warn(faults, service_place(s, option),
-			   "%s %04o lets nobody connect but root: it takes the right to "
-			   "write, as in 0660",
-			   option, s->socket_mode);
+		fault_warn(
+			faults, service_place(s, option),
+			"%s %04o lets no one but root connect: that takes the right to "
+			"write, as in 0660",
+			option, s->socket_mode);
 }
 
 static bool is_own_group(gid_t group)

@@ -388,7 +388,7 @@ static bool scan_statement(struct scan *s, struct section *in)
 	} else if (scan_is_next_section(s, in, name, mark.start)) {
 		return false;
 	} else if (s->option != NULL && s->value_line == mark.place.line &&
-		   !token_is(&s->t, '{')) {
+		   !token_is(&s->t, '{') && (syntax == NULL || syntax->section == NULL)) {
 		s->t = mark;
 		scan_stray(s, in);
 	} else {

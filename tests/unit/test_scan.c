@@ -89,6 +89,7 @@ static const struct {
 	{"a = b'c d'", "1 b'c d': a quote inside"},
 	{"a = b c\nt = 1", "1 something follows the value"},
 	{"t\na = 1 a = 2\nl = 1", "1 missing after t\n2 already\n3 unknown option l"},
+	{"a = 1 one { b = 1 } many x { a = 1 }", ""},
 	{"one = {\na = 1 }", "1 one is a section"},
 	{"b { c { d { e { f { } } } } }", "1 b is an option"},
 	{"list = { a } list = { b }", "1 list is there already"},
