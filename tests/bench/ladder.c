@@ -126,19 +126,19 @@ static struct hand *free_hand(void)
 }
 
 /* Who the peer is, and whether it has disconnected already; whether more clients wait. */
-static bool has_gone(int conn, bool *queued)
+static bool has_disconnected(int conn, bool *pending)
 {
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
 	struct pollfd fds[] = {{.fd = listener, .events = POLLIN}, {.fd = conn}};
 
-	*queued = false;
+	*pending = false;
 	if (steps < MANY)
 		return false;
 	if (steps >= PEER)
 		(void)getsockopt(conn, SOL_SOCKET, SO_PEERCRED, &peer, &len);
 	(void)poll(fds, steps >= PEER ? 2 : 1, 0);
-	*queued = fds[0].revents != 0;
+	*pending = fds[0].revents != 0;
 	return fds[1].revents != 0;
 }
 
@@ -148,25 +148,25 @@ static bool serve(void)
 	struct hand *hand = free_hand();
 	struct sockaddr_un from;
 	socklen_t len = sizeof(from);
-	bool queued;
+	bool pending;
 
 	hand->conn = accept4(listener, steps >= PEER ? (struct sockaddr *)&from : NULL,
 			     steps >= PEER ? &len : NULL, SOCK_CLOEXEC);
 	if (hand->conn < 0)
 		return false;
-	if (has_gone(hand->conn, &queued)) {
+	if (has_disconnected(hand->conn, &pending)) {
 		close(hand->conn);
 		hand->conn = -1;
-		return queued;
+		return pending;
 	}
 	for (int i = 0; steps >= ENVIRONMENT && i < CHANGING; i++)
 		snprintf(hand->values[i], sizeof(hand->values[i]), "VARIABLE_%d=%d", i,
 			 hand->conn);
 	start(hand);
-	if (!queued)
+	if (!pending)
 		await(hand);
 	settle();
-	return queued;
+	return pending;
 }
 
 static void reap(int busy)

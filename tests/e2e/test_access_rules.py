@@ -213,7 +213,7 @@ class Refused(Base):
         rows = [("user", entry.pw_name) for entry in pwd.getpwall() if entry.pw_uid == OVERFLOW] \
             + [("group", entry.gr_name) for entry in grp.getgrall() if entry.gr_gid == OVERFLOW]
         if not rows:
-            self.skipTest("nobody has the overflow uid here")
+            self.skipTest("no user has the overflow uid here")
         for kind, name in rows:
             for option in ("allow", "deny"):
                 with self.subTest(kind=kind, name=name, option=option):

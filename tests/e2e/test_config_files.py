@@ -202,7 +202,7 @@ class Handlers(ConfigCase):
         self.write("udsd.conf", complete(text))
         return self.run_udsd("-t", "-c", self.file)
 
-    def test_one_that_nobody_may_execute(self):
+    def test_one_without_execute_permission(self):
         self.assert_fault(self.trial(self.write("h", "#!/bin/sh\n", 0o644)), [3])
 
     @needs_root

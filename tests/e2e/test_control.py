@@ -24,7 +24,7 @@ class Access(ControlCase):
         self.assertFalse(os.path.lexists(self.control))
 
     @needs_root
-    def test_the_mode_alone_lets_nobody_in(self):
+    def test_the_mode_alone_admits_no_client(self):
         sup = self.serve_controlled(self.section("s"), control_mode="0666")
         self.assertEqual(self.mode(), 0o666)
         who = Who(USER.pw_uid, USER.pw_gid)

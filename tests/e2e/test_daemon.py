@@ -118,7 +118,7 @@ class Daemon(Case):
             self.run_udsd("-f", "-c", self.path("udsd.conf")).returncode, SERVED
         )
 
-    def test_a_pid_file_that_nobody_locks_is_replaced(self):
+    def test_an_unlocked_pid_file_is_replaced(self):
         for content in ("", "%d\n" % os.getpid(), "99999999\n", "rubbish " * 1000):
             with self.subTest(content=content[:20]):
                 self.write("udsd.pid", content)

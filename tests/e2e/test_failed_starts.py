@@ -204,7 +204,7 @@ class Other(Case):
 
 
 class Want(Case):
-    """For want of resources the connection is kept and tried again."""
+    """Without enough resources the connection is kept and tried again."""
 
     def test_a_busy_text_file(self):
         handler = self.path("cat")

@@ -22,7 +22,7 @@ class Store(SystemdCase):
         """What systemd does after a crash: another udsd, with all that is in the store."""
         given = [(socket.socket(fileno=os.dup(fd)), name)
                  for name, fd in self.manager.store.items()]
-        return self.handed(text, given)
+        return self.pass_on(text, given)
 
     def test_it_holds_what_accepts_and_nothing_else(self):
         abstract = "@udsd-e2e-store-%d" % os.getpid()
@@ -39,7 +39,7 @@ class Store(SystemdCase):
         self.assertEqual(sup.stop(), 0)
         self.manager.wait_stored()
 
-    def test_who_is_queued_at_a_crash_is_served(self):
+    def test_pending_connections_at_a_crash_are_served(self):
         text = self.text("s") + self.text("packet", type="seqpacket")
         sup = self.managed(text)
         held = self.hello(sup.socket)
@@ -48,10 +48,10 @@ class Store(SystemdCase):
         worker = sup.worker("s")
         self.crash(sup)
         wait_for(lambda: self.is_draining(worker), what="the worker to have left the socket")
-        queued = [self.connect(sup.socket) for _ in range(5)]
+        pending = [self.connect(sup.socket) for _ in range(5)]
         packet = self.connect(self.path("packet"), SEQPACKET)
         again = self.restart(text)
-        for sock in queued + [packet]:
+        for sock in pending + [packet]:
             self.assertEqual(self.receive(sock, 7), HELLO)
         self.assertEqual(self.files(), before)      # the paths are the same ones
         self.round_trip(held)                       # the connected client still is

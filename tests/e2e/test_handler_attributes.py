@@ -101,7 +101,7 @@ def by_service(own, others):
     return lambda c: own if c.name == "own" else others
 
 
-ROWS = [  # the attribute; its name in what the probe tells; what it must be
+ROWS = [  # the attribute; its name in the probe's output; what it must be
     ("open descriptors", "fds", "0 1 2"),
     ("standard input is a socket and blocks", "fd0", "socket blocking"),
     ("standard output is a socket and blocks", "fd1", "socket blocking"),

@@ -96,7 +96,7 @@ class Slow(Case):
         self.assertEqual(len(opened), len({event["pid"] for event in opened}))
 
     def test_one_at_a_time_after_a_failure(self):
-        """Whoever comes to a service that may fail again waits for the one that tries."""
+        """Clients of a service that may fail again wait for the one that tries."""
         sup, _first = self.serve_slow()
         away = self.path("away")
         os.rename(self.handler, away)

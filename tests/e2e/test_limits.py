@@ -117,7 +117,7 @@ class Rejection(Case):
                 self.assert_end(sock, b"come back in an hour\n")
 
     def test_who_stays_and_sends_on_holds_nothing_up(self):
-        """Turned away, they never read, never close, and try to send for ever."""
+        """Rejected clients that never read, never close, and try to send forever."""
         sup = self.serve([self.echo()], max_connections=1, overflow="reject",
                          reject_message="full\n")
         held = self.hello(sup.socket)

@@ -35,7 +35,7 @@ def kind_name(kind):
 
 
 def identity(path):
-    """What tells a file from another that has replaced it."""
+    """Another file that has replaced it has other values."""
     info = os.lstat(path)
     return info.st_dev, info.st_ino, info.st_mode, info.st_mtime_ns
 

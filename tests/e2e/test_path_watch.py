@@ -26,7 +26,7 @@ class Path(Case):
         self.assertEqual(len(self.sup.events("path")), 10)
         self.round_trip(held)
 
-    def test_who_is_queued_at_a_deleted_one_is_served(self):
+    def test_pending_connections_at_a_deleted_one_are_served(self):
         self.hello(self.sup.socket).close()
         os.kill(self.sup.worker("s"), signal.SIGSTOP)
         socks = [self.connect(self.sup.socket) for _ in range(5)]
@@ -94,7 +94,7 @@ class Killed(Case):
         for sock in held:
             self.round_trip(sock)
 
-    def test_its_workers_serve_who_is_queued_and_go(self):
+    def test_its_workers_serve_pending_connections_and_exit(self):
         sup = self.serve([self.echo()])
         self.kept.add(sup.socket)
         held = self.hello(sup.socket)

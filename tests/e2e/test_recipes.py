@@ -256,7 +256,7 @@ class Fronts(RecipeCase):
             self.check_stranger(sup)
 
     def check_stranger(self, sup):
-        """Who is not of the staff can neither go through nor around."""
+        """Users outside the group can neither go through nor around."""
         stranger = Who(STRANGER, STRANGER)
         answer = as_user(stranger, visit, sup.socket)
         self.assertEqual(answer, b"HTTP/1.0 403 Forbidden\r\n\r\n")

@@ -88,12 +88,12 @@ class Change(OrderCase):
                 self.greeted(sup.socket).close()
             self.order(sup, signal.SIGHUP, "reload", "done")
 
-    def test_who_is_queued_gets_the_new_settings(self):
+    def test_pending_connections_get_the_new_settings(self):
         sup = self.udsd(self.section("s", max_connections=1))
         held = self.greeted(sup.socket)
-        queued = [self.connect(sup.socket) for _ in range(5)]
+        pending = [self.connect(sup.socket) for _ in range(5)]
         self.reload(sup, self.section("s", "two", max_connections=20))
-        for sock in queued:
+        for sock in pending:
             self.assertEqual(self.receive(sock, 4), b"two\n")
         self.round_trip(held)
 
@@ -256,7 +256,7 @@ class Set(OrderCase):
         self.reload(sup, self.section("a"))
         self.greeted(sup.socket)
 
-    def test_who_is_queued_when_it_goes_is_served(self):
+    def test_pending_connections_at_its_removal_are_served(self):
         handler = self.script("h", "read line; echo got $line\n")
         for values in (None, {"enabled": False}, {"socket": self.path("elsewhere")}):
             with self.subTest(values=values):
@@ -279,12 +279,12 @@ class Set(OrderCase):
     def test_who_cannot_be_served_any_more_gets_a_clean_end(self):
         sup = self.udsd(self.section("a") + self.section("b", max_connections=1))
         held = self.greeted(self.path("b.sock"))
-        queued = [self.connect(self.path("b.sock")) for _ in range(5)]
-        queued[0].sendall(b"x" * 1000)
+        pending = [self.connect(self.path("b.sock")) for _ in range(5)]
+        pending[0].sendall(b"x" * 1000)
         started = time.monotonic()
         self.reload(sup, self.section("a"))
         self.assert_quick(started, 3)
-        for sock in queued:
+        for sock in pending:
             self.assert_end(sock)
         self.round_trip(held)
 
@@ -295,24 +295,24 @@ class Set(OrderCase):
         self.assertFalse(os.path.lexists(sup.socket))
         self.round_trip(held)
         self.reload(sup, self.section("s", max_connections=1))
-        queued = self.connect(sup.socket)
+        pending = self.connect(sup.socket)
         self.round_trip(held)
-        self.assertTrue(clients.is_silent(queued), "the old handler counts")
+        self.assertTrue(clients.is_silent(pending), "the old handler counts")
         held.close()
-        self.assertEqual(self.receive(queued, 4), b"one\n")
+        self.assertEqual(self.receive(pending, 4), b"one\n")
         self.assertEqual(sup.wait_events(2, "open")[1]["conn"], "2")
 
     def test_a_renamed_one(self):
         path = self.path("s.sock")
         sup = self.udsd(self.section("old", socket=path, max_connections=2))
         held = [self.greeted(path) for _ in range(2)]
-        queued, before = self.connect(path), identity(path)
+        pending, before = self.connect(path), identity(path)
         self.reload(sup, self.section("new", socket=path, max_connections=2))
         self.assertEqual(identity(path), before)
         self.round_trip(held[0])
-        self.assertTrue(clients.is_silent(queued), "the old handlers count")
+        self.assertTrue(clients.is_silent(pending), "the old handlers count")
         held.pop().close()
-        self.assertEqual(self.receive(queued, 4), b"one\n")
+        self.assertEqual(self.receive(pending, 4), b"one\n")
         self.round_trip(held[0])
         self.assertEqual(sup.wait_event("open", service="new")["conn"], "3")
 

@@ -359,7 +359,7 @@ class Generations(OrderCase):
         self.assert_rejected_again(sup, values, held)
 
     def assert_rejected_again(self, sup, values, held):
-        """Also when their worker has died."""
+        """Also when their worker has exited."""
         held.append(self.greeted(sup.socket, "three"))
         sup.wait_events(3, "open")
         for worker in sup.workers("s"):

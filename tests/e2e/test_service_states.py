@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Services that cannot run: who is refused, who is served, what is said, and how they heal."""
+"""Services that cannot run: what is refused, served and reported, and how they recover."""
 import contextlib
 import os
 import shutil
@@ -12,7 +12,7 @@ from lib.control_socket import ControlCase
 from lib.native import build_c
 
 SERVED = 69
-# While a file is there nobody is told who daemon is.
+# While a file is there the name service does not know the user daemon.
 HANG = """
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -42,9 +42,9 @@ class Handler:
         self.test = test
         self.path = test.path("h")
         self.options = {"handler": [self.path, "one"]}
-        self.mend()
+        self.fix()
 
-    def mend(self):
+    def fix(self):
         shutil.copy(self.test.tag(), self.path)
         os.chmod(self.path, 0o755)
 
@@ -53,7 +53,7 @@ class Handler:
 
 
 class Mode(Handler):
-    """Nobody may execute it."""
+    """It has no execute permission."""
 
     def spoil(self):
         os.chmod(self.path, 0o644)
@@ -72,10 +72,10 @@ class Directory(Handler):
     def __init__(self, test):
         super().__init__(test)
         self.options["directory"] = test.path("d")
-        self.mend()
+        self.fix()
 
-    def mend(self):
-        super().mend()
+    def fix(self):
+        super().fix()
         with contextlib.suppress(FileExistsError):
             os.mkdir(self.test.path("d"), 0o755)
 
@@ -92,8 +92,8 @@ class Parent(Handler):
         super().__init__(test)
         self.options["socket"] = test.path("p/s.sock")
 
-    def mend(self):
-        super().mend()
+    def fix(self):
+        super().fix()
         with contextlib.suppress(FileNotFoundError, IsADirectoryError):
             os.remove(self.test.path("p"))
 
@@ -106,8 +106,8 @@ class Taken(Handler):
 
     step, state, tested = "socket", "displaced", 0
 
-    def mend(self):
-        super().mend()
+    def fix(self):
+        super().fix()
         with contextlib.suppress(FileNotFoundError):
             os.remove(self.test.path("s.sock"))
 
@@ -126,8 +126,8 @@ class Abstract(Handler):
         self.name = "@udsd-e2e-%d" % os.getpid()
         self.options.update(socket=self.name, allow=["any"])
 
-    def mend(self):
-        super().mend()
+    def fix(self):
+        super().fix()
         if self.other:
             self.other.close()
 
@@ -171,7 +171,7 @@ class States(ControlCase):
         with self.subTest(kind=make.__name__):
             kind = make(self)
             yield kind
-            kind.mend()
+            kind.fix()
             for name in ("h", "s.sock"):
                 with contextlib.suppress(OSError):
                     os.remove(self.path(name))
@@ -212,7 +212,7 @@ class States(ControlCase):
                 sup = self.started(kind)
                 self.assertIn("s", self.ctl("enable", "s", status=1))
                 self.assert_state(kind)
-                kind.mend()
+                kind.fix()
                 self.ctl("enable", "s")
                 sup.wait_event("listen", service="s")
                 self.assert_serves(kind)
@@ -225,7 +225,7 @@ class States(ControlCase):
                 sup = self.started(kind)
                 self.reload(sup)
                 self.assert_state(kind)
-                kind.mend()
+                kind.fix()
                 self.reload(sup)
                 self.assert_serves(kind)
                 self.assertEqual(sup.stop(), 0)
@@ -242,7 +242,7 @@ class States(ControlCase):
                 self.assert_state(kind)
                 self.assertEqual(sup.worker("s"), worker)
                 self.round_trip(held)
-                kind.mend()
+                kind.fix()
                 self.reload(sup)
                 self.assert_serves(kind)
                 self.assertEqual(sup.worker("s"), worker)
@@ -286,7 +286,7 @@ class States(ControlCase):
                 self.round_trip(held)
                 self.assert_state(kind)
                 waiting = self.connect(self.socket_of(kind))
-                kind.mend()
+                kind.fix()
                 self.ctl("enable", "s")
                 self.assertEqual(self.receive(waiting, 4), b"one\n")
                 self.round_trip(held)
@@ -318,7 +318,7 @@ class States(ControlCase):
         kind.spoil()
         sup = self.started(kind)
         began = time.monotonic()
-        kind.mend()
+        kind.fix()
         sup.wait_event("listen", timeout=45, service="s")
         self.assertGreater(time.monotonic() - began, 25)
         self.assert_serves(kind)
@@ -330,7 +330,7 @@ class States(ControlCase):
         kind.spoil()
         sup = self.started(kind)
         self.rewrite("service s {\n")
-        kind.mend()
+        kind.fix()
         self.ctl("enable", "s")
         self.assert_serves(kind)
         self.assertEqual(len(sup.events("recheck")), 0)
@@ -344,7 +344,7 @@ class States(ControlCase):
         sup = self.start(["-f", "-c", self.write("udsd.conf", complete(text))])
         sup.wait_event("fail", service="s")
         os.remove(self.path("conf.d/s.conf"))
-        kind.mend()
+        kind.fix()
         self.ctl("enable", "s")
         self.assert_serves(kind)
 
@@ -354,13 +354,13 @@ class States(ControlCase):
         sup = self.started(kind)
         self.ctl("disable", "s")
         self.assert_state(kind, "disabled")
-        kind.mend()
+        kind.fix()
         self.ctl("enable", "good")
         self.assert_state(kind, "disabled")
         kind.spoil()
         self.assertIn("handler", self.ctl("enable", "s", status=1))
         self.assert_state(kind)
-        kind.mend()
+        kind.fix()
         self.ctl("enable", "s")
         self.assert_serves(kind)
         self.assertEqual(sup.stop(), 0)
@@ -370,7 +370,7 @@ class States(ControlCase):
         kind.spoil()
         self.started(kind)
         self.ctl("disable", "good")
-        kind.mend()
+        kind.fix()
         self.ctl("enable", "s")
         self.assertEqual(self.status("good")["state"], "disabled")
 
@@ -412,7 +412,7 @@ class States(ControlCase):
         kind.spoil()
         self.state_is("failed")
         self.assertIn("socket " + self.path("p/s.sock"), self.status("s")["error"])
-        kind.mend()
+        kind.fix()
         self.state_is("enabled")
         self.greeted(self.socket_of(kind)).close()
         self.round_trip(held)
@@ -445,7 +445,7 @@ class States(ControlCase):
         self.upgrade(sup)
         self.assertIn("handler", sup.wait_event("fail", service="h")["error"])
         waiting = self.connect(sup.socket)
-        kind.mend()
+        kind.fix()
         sup.kill(signal.SIGHUP)
         self.assertEqual(self.receive(waiting, 4), b"one\n")
 
@@ -496,7 +496,7 @@ class States(ControlCase):
         finally:
             over.set()
             thread.join()
-        kind.mend()
+        kind.fix()
         self.ctl("enable", "s")
         self.assert_serves(kind)
 

@@ -225,7 +225,7 @@ class Queue(Case):
             socks.append(sock)
         return socks
 
-    def test_who_is_queued_gets_a_clean_end(self):
+    def test_pending_connections_get_a_clean_end(self):
         socks = (
             self.queue(10)
             + self.queue(10, b"data")
@@ -237,7 +237,7 @@ class Queue(Case):
             self.assert_end(sock)
         self.assertEqual(len(self.sup.events("open")), 1)
 
-    def test_who_is_queued_and_sends_gets_a_broken_pipe(self):
+    def test_a_pending_client_that_sends_gets_a_broken_pipe(self):
         (sock,) = self.queue(1)
         self.assertEqual(self.sup.stop(), 0)
         self.assert_end(sock)

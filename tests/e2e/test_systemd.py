@@ -131,7 +131,7 @@ class Notify(SystemdCase):
         self.assertEqual(list(filter(inherited.match, keys)), [])
 
 
-class Handed(SystemdCase):
+class Passed(SystemdCase):
     """LISTEN_FDS."""
 
     def assert_foreign(self, sup, path, before):
@@ -150,7 +150,7 @@ class Handed(SystemdCase):
         paths = {name: self.path("unit." + name) for name in "abc"}
         for order in ("abc", "cba"):
             with self.subTest(order=order):
-                sup = self.handed(self.text("a", "b", "c"),
+                sup = self.pass_on(self.text("a", "b", "c"),
                                   [(self.listening(paths[name]), name) for name in order])
                 for name, path in paths.items():
                     self.greet(path)
@@ -166,7 +166,7 @@ class Handed(SystemdCase):
                     inode = str(os.fstat(sock.fileno()).st_ino)
                     text = self.text(socket=path, allow=["any"],
                                      type="stream" if kind == STREAM else "seqpacket")
-                    self.handed(text, [(sock, name)], kept=[path])
+                    self.pass_on(text, [(sock, name)], kept=[path])
                     self.greet(path, kind)
                     self.assertEqual(proc.unix_sockets().get(inode), path)
 
@@ -174,13 +174,13 @@ class Handed(SystemdCase):
         for kind, name in ((STREAM, "other"), (SEQPACKET, "s"), (DGRAM, "s")):
             with self.subTest(kind=kind, name=name):
                 sock = self.listening(self.path("unit"), kind)
-                sup = self.handed(self.text(), [(sock, name)])
+                sup = self.pass_on(self.text(), [(sock, name)])
                 self.greet(self.path("s"))
                 self.assert_unwanted(sup, self.path("unit"), name)
                 self.assertTrue(os.path.lexists(self.path("unit")), "it is not ours")
 
     def test_one_service_takes_one_socket(self):
-        sup = self.handed(self.text(), [(self.listening(self.path("unit%d" % number)), "s")
+        sup = self.pass_on(self.text(), [(self.listening(self.path("unit%d" % number)), "s")
                                         for number in range(3)])
         self.greet(self.path("unit0"))
         self.assert_unwanted(sup, self.path("unit1"), "s")
@@ -188,7 +188,7 @@ class Handed(SystemdCase):
 
     def test_other_files_are_closed(self):
         with open(self.write("file", "x"), "rb") as file, socket.socket(socket.AF_UNIX) as bare:
-            sup = self.handed(self.text(), [(file, "s"), (bare, "s"), (file, "x")])
+            sup = self.pass_on(self.text(), [(file, "s"), (bare, "s"), (file, "x")])
         sup.wait_events(3, "listen", error=UNWANTED)
         self.greet(sup.socket)
         self.assertNotIn(self.path("file"), proc.fds(sup.pid).values())
@@ -198,13 +198,13 @@ class Handed(SystemdCase):
             with self.subTest(path=path):
                 sock = self.listening(path, mode=0o640)
                 before = identity(path)
-                sup = self.handed(self.text(socket_mode="0600"), [(sock, name)], kept=[path])
+                sup = self.pass_on(self.text(socket_mode="0600"), [(sock, name)], kept=[path])
                 self.greet(path)
                 self.reload(sup, self.text(socket_mode="0666", backlog=9, nice=1))
                 self.assert_foreign(sup, path, before)
                 self.assertEqual(self.manager.stored(), [], "its unit has it")
         sock = self.listening(path, mode=0o640)
-        sup = self.handed(self.text("t", "s"), [(sock, "s")])
+        sup = self.pass_on(self.text("t", "s"), [(sock, "s")])
         before = identity(path)
         self.reload(sup, self.text("t"))
         self.assert_refused(path)
@@ -215,14 +215,14 @@ class Handed(SystemdCase):
             with self.subTest(path=path):
                 sock = self.listening(path, mode=0o640)
                 before = identity(path)
-                sup = self.handed(self.text(socket_mode="0600"), [(sock, name)], kept=[path])
+                sup = self.pass_on(self.text(socket_mode="0600"), [(sock, name)], kept=[path])
                 self.upgrade(sup)
                 self.greet(path)
                 self.upgrade(sup)
                 self.assert_foreign(sup, path, before)
 
     def test_one_that_was_deleted_is_not_made_again(self):
-        sup = self.handed(self.text(), [(self.listening(self.path("s")), "s")])
+        sup = self.pass_on(self.text(), [(self.listening(self.path("s")), "s")])
         os.unlink(self.path("s"))
         self.reload(sup, self.text(nice=1))
         self.assertFalse(os.path.lexists(self.path("s")))
@@ -231,7 +231,7 @@ class Handed(SystemdCase):
         for pid in (str(os.getpid()), "1", "", "x", "-1"):
             with self.subTest(pid=pid):
                 given = [(self.listening(self.path("unit")), "s")]
-                sup = self.handed(self.text(), given, {"LISTEN_PID": pid})
+                sup = self.pass_on(self.text(), given, {"LISTEN_PID": pid})
                 self.greet(self.path("s"))
                 self.assert_refused(self.path("unit"))
                 self.assertEqual(sup.events("listen", error=UNWANTED), [])
@@ -244,14 +244,14 @@ class Handed(SystemdCase):
                             ("FDNAMES", "s:t:" + "x:" * 5000), ("FDNAMES", "udsd-1-:udsd-x-y")):
             with self.subTest(name=name, value=value[:20]):
                 given = [(self.listening(self.path(name)), name) for name in "st"]
-                sup = self.handed(self.text("s", "t"), given, {"LISTEN_" + name: value}, paths)
+                sup = self.pass_on(self.text("s", "t"), given, {"LISTEN_" + name: value}, paths)
                 for path in paths:
                     self.greet(path)
                 self.assertLess(len(proc.fds(sup.pid)), 40)
 
     def test_handlers_know_nothing_of_it(self):
         names = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"]
-        sup = self.handed(self.text(pass_environment=names),
+        sup = self.pass_on(self.text(pass_environment=names),
                           [(self.listening(self.path(name)), name) for name in ("x", "s")],
                           kept=[self.path("s")])
         sock = self.hello(self.path("s"))

@@ -71,7 +71,7 @@ class Lifetime(Case):
 
     def test_the_same_when_the_worker_is_gone(self):
         """The supervisor ends them. But one that is stopped gets a SIGHUP from the kernel as
-        soon as the worker dies: its group has become an orphaned one."""
+        soon as the worker exits: its group has become an orphaned one."""
         sup = self.start_rows()
         socks = [self.connect(self.path("s%d" % number)) for number in range(len(self.ROWS))]
         family = list(map(self.read_pids, socks))
@@ -294,7 +294,7 @@ class Idle(Case):
         self.assertEqual([line for line in sup.lines() if re.match("(fail|busy)", line)], [])
 
     def test_writers(self):
-        """A client that does not read blocks nothing for ever."""
+        """A client that does not read blocks nothing forever."""
         rows = {
             "cat": (["/bin/cat", "/dev/zero"], "exit:1", b""),
             "echo": ([self.echo()], "exit:0", b"x" * (4 << 20)),

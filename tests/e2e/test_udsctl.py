@@ -316,7 +316,7 @@ class Stopping(ControlCase):
         self.assertEqual([row["service"] for row in rows], ["s", "s", "t"])
         self.assertIn('udsd_service_enabled{service="s"} 0', self.ctl("metrics"))
 
-    def test_whoever_holds_it_up_can_be_ended(self):
+    def test_a_connection_that_holds_it_up_can_be_ended(self):
         sup = self.stopping()
         self.ctl("kill", "s", "1")
         self.assert_end(self.held[0])

@@ -79,16 +79,16 @@ class Kept(Upgrade):
                 self.assertEqual(sup.wait(), 0)
                 self.assertEqual(len(sup.events("close", status=status)), 2)
 
-    def test_limits_and_who_is_queued(self):
+    def test_limits_and_pending_connections(self):
         sup = self.udsd(self.section("s", max_connections=2))
         held = [self.greeted(sup.socket) for _ in range(2)]
-        queued = [self.connect(sup.socket) for _ in range(5)]
+        pending = [self.connect(sup.socket) for _ in range(5)]
         for _ in range(2):
             self.upgrade(sup)
             for sock in held:
                 self.round_trip(sock)
-            self.assertTrue(all(map(clients.is_silent, queued)))
-        for sock in queued:
+            self.assertTrue(all(map(clients.is_silent, pending)))
+        for sock in pending:
             held.pop(0).close()
             self.assertEqual(self.receive(sock, 4), b"one\n")
             held.append(sock)
@@ -191,7 +191,7 @@ class Kept(Upgrade):
 
 
 class Orphans(Upgrade):
-    """Workers that died before or after it: their handlers are the supervisor's."""
+    """Workers that exited before or after it: their handlers are the supervisor's."""
 
     TEXT = dict(max_connections=1, kill_grace="10s")
 
@@ -202,19 +202,19 @@ class Orphans(Upgrade):
 
     def assert_counted(self, held):
         """It counts against the limit, and when it ends that is logged."""
-        queued = self.connect(self.sup.socket)
+        pending = self.connect(self.sup.socket)
         self.round_trip(held)
-        self.assertTrue(clients.is_silent(queued))
+        self.assertTrue(clients.is_silent(pending))
         held.close()
         self.sup.wait_event("close", conn=1, status="exit:0")
-        self.assertEqual(self.receive(queued, 4), b"one\n")
+        self.assertEqual(self.receive(pending, 4), b"one\n")
 
     def assert_ended(self, held):
         self.assertEqual(self.sup.stop(), 0)
         self.assert_end(held)
         self.sup.wait_event("close", conn=1, status="signal:TERM")
 
-    def test_of_a_worker_that_died_before(self):
+    def test_of_a_worker_that_exited_before(self):
         for check in (self.assert_counted, self.assert_ended):
             with self.subTest(check=check.__name__):
                 held = self.start_one()
@@ -223,7 +223,7 @@ class Orphans(Upgrade):
                     self.upgrade(self.sup)
                 check(held)
 
-    def test_of_a_worker_that_died_after(self):
+    def test_of_a_worker_that_exited_after(self):
         for check in (self.assert_counted, self.assert_ended):
             with self.subTest(check=check.__name__):
                 held = self.start_one()
@@ -234,7 +234,7 @@ class Orphans(Upgrade):
                 check(held)
 
     def test_of_a_removed_service(self):
-        """Its worker may die before the upgrade, after it, or not at all."""
+        """Its worker may exit before the upgrade, after it, or not at all."""
         for when in ("before", "after", "never"):
             for ended in (False, True):
                 with self.subTest(when=when, ended=ended):
@@ -332,15 +332,15 @@ class Generations(Upgrade):
         self.greeted(sup.socket, kind=SEQPACKET)
         self.round_trip(held)
 
-    def test_who_is_queued_at_a_service_that_is_removed(self):
+    def test_pending_connections_of_a_removed_service(self):
         sup = self.udsd(self.section("a") + self.section("b", max_connections=1))
         held = self.greeted(self.path("b.sock"))
-        queued = [self.connect(self.path("b.sock")) for _ in range(3)]
-        queued[0].sendall(b"x")
+        pending = [self.connect(self.path("b.sock")) for _ in range(3)]
+        pending[0].sendall(b"x")
         self.rewrite(self.section("a"))
         self.upgrade(sup)
         self.round_trip(held)
-        for sock in queued:
+        for sock in pending:
             self.assert_end(sock)
 
     def test_another_pid_file(self):

@@ -189,12 +189,12 @@ class Life(Wait):
                 self.assertEqual(wrong, [])
                 sup.wait_events(24 // clients, "handler", status="exit:0")
 
-    def test_who_is_queued_outlives_it(self):
+    def test_pending_connections_outlive_it(self):
         sup = self.run_one(clients=1)
         _, pid = self.greeted_by(sup.socket)
-        queued = [self.connect(sup.socket) for _ in range(8)]
+        pending = [self.connect(sup.socket) for _ in range(8)]
         os.kill(pid, signal.SIGKILL)
-        for sock in queued:
+        for sock in pending:
             self.assertNotEqual(self.hear(sock), pid)
             sock.close()
         self.ended(sup, pid, "signal:KILL")
@@ -248,12 +248,12 @@ class Life(Wait):
         sup = self.run_one()
         _, pid = self.greeted_by(sup.socket)
         os.kill(pid, signal.SIGSTOP)
-        queued = self.connect(sup.socket)
+        pending = self.connect(sup.socket)
         wait_for(lambda: proc.state(pid) == "T")
         time.sleep(0.5)
         self.assertEqual((proc.state(pid), self.started(sup)), ("T", 1))
         os.kill(pid, signal.SIGCONT)
-        self.assertEqual(self.hear(queued), pid)
+        self.assertEqual(self.hear(pending), pid)
 
     def test_a_socket_that_it_has_shut_down_is_made_anew(self):
         sup = self.run_one("shut", clients=1)
@@ -310,13 +310,13 @@ class Reload(Wait):
                     self.ended(sup, pid, status)
                     wait_for(lambda it=pid: not proc.is_alive(it))
 
-    def test_who_is_queued_at_a_removed_one_gets_a_clean_end(self):
+    def test_pending_connections_of_a_removed_one_get_a_clean_end(self):
         sup = self.run_one(clients=1)
         self.greeted_by(sup.socket)
-        queued = [self.connect(sup.socket) for _ in range(5)]
-        queued[0].sendall(b"x" * 1000)
+        pending = [self.connect(sup.socket) for _ in range(5)]
+        pending[0].sendall(b"x" * 1000)
         self.reload(sup, service("t", socket=self.path("t"), handler=[self.echo()]))
-        for sock in queued:
+        for sock in pending:
             self.assert_end(sock)
 
     def test_it_lives_through_an_upgrade(self):
@@ -389,13 +389,13 @@ class Stop(Wait):
         self.assert_quick(started, 1)
         self.ended(sup, pid, "signal:KILL")
 
-    def test_who_is_queued_gets_a_clean_end(self):
+    def test_pending_connections_get_a_clean_end(self):
         sup = self.run_one(clients=1, stop_timeout="200ms")
         self.greeted_by(sup.socket)
-        queued = [self.connect(sup.socket) for _ in range(10)]
-        queued[0].sendall(b"x" * 1000)
+        pending = [self.connect(sup.socket) for _ in range(10)]
+        pending[0].sendall(b"x" * 1000)
         self.assertEqual(sup.stop(), 0)
-        for sock in queued:
+        for sock in pending:
             self.assert_end(sock)
 
     def test_it_is_told_of_the_end_of_udsd(self):

@@ -262,7 +262,7 @@ class Death(Sweep):
 
 
 class Reload(Sweep):
-    """One service is changed, one is new, one has gone; and back."""
+    """One service is changed, one is new, one is removed; and back."""
 
     phase = "reload"
 

@@ -122,7 +122,7 @@ class FailingCalls(OverloadCase):
                 self.assertLess(time.monotonic() - started, BACK)
 
     def test_the_peer_cannot_be_read(self):
-        """For want of memory for its groups; it could be asked again."""
+        """Out of memory for its groups; it could be asked again."""
         sup = self.serve_with_faults(allow=["gid:%d" % os.getgid()])
         other = self.hello(sup.socket)
         self.faults.begin("getsockopt", errno.ENOMEM)
@@ -190,19 +190,19 @@ class FailingCalls(OverloadCase):
         sup = self.serve_with_faults(log_level="debug")
         self.hello(sup.socket).close()
         self.faults.begin("clone", errno.EAGAIN)
-        kept, queued = self.connect(sup.socket), self.connect(sup.socket)
-        for sock in (kept, queued):
+        kept, pending = self.connect(sup.socket), self.connect(sup.socket)
+        for sock in (kept, pending):
             sock.sendall(b"unread")
         sup.wait_event("busy")
         started = time.monotonic()
         self.assertEqual(sup.stop(), 0)
         self.assertLess(time.monotonic() - started, 1.5)
-        for sock in (kept, queued):
+        for sock in (kept, pending):
             self.assert_end(sock)
         self.assertEqual(len(sup.events("open")), 1)
 
     def test_a_kept_client_counts_once(self):
-        """The limits are as they were after it has been kept, served, and gone."""
+        """The limits are as they were after it has been kept, served, and closed."""
         rows = [dict(max_connections=1), dict(max_connections_per_user=1),
                 dict(max_connections=1, overflow="reject")]
         for options in rows:

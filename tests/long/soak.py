@@ -224,7 +224,7 @@ def has_grown(warm, after, who):
 
 
 def reloads_and_upgrades(case, numbers, say):
-    """Nobody may notice. Returns what went wrong, figures() of the supervisor after a tenth and at
+    """No connection may be dropped. Returns what went wrong, figures() of the supervisor after a tenth and at
     the end, and the number of zombies."""
     storm = Storm(case)
     started = time.monotonic()

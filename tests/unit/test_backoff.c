@@ -90,7 +90,7 @@ static void test_many_causes(void **state)
 	assert_string_not_equal(capture_next(), "");
 }
 
-/* Faults for good: 100 ms, doubling to 30 s, until one try succeeds. */
+/* Lasting faults: 100 ms, doubling to 30 s, until one try succeeds. */
 static void test_back_off(void **state)
 {
 	static const int64_t delays[] = {100,  200,   400,   800,   1600,  3200,

@@ -134,7 +134,7 @@ static void test_options(void **state)
 	faults_free(&faults);
 }
 
-/* The user is whoever started it, unless one is given. */
+/* The user is the one that started it, unless one is given. */
 static void test_user(void **state)
 {
 	char user[32], socket[] = "/tmp/s", handler[] = "/bin/true";

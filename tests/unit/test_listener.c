@@ -1,5 +1,5 @@
 /*
- * test_listener.c: a socket's path, while somebody whom its mode keeps out tries to connect all the
+ * test_listener.c: a socket's path, while a user whom its mode keeps out tries to connect all the
  * time, and while others put things there.
  */
 #include "service/listener.h"
@@ -34,7 +34,7 @@ struct storm {
 	_Atomic unsigned long tried, forbidden, connected;
 };
 
-/* Root has nothing to fear from modes, so it becomes somebody else. */
+/* Root has nothing to fear from modes, so it becomes another user. */
 static _Noreturn void storm(struct storm *storm)
 {
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
@@ -68,7 +68,7 @@ static void create_once(mode_t mode)
 	listener_close(&l);
 }
 
-static void test_nobody_is_faster_than_the_mode(void **state)
+static void test_no_client_is_faster_than_the_mode(void **state)
 {
 	const char *number = getenv("UDSD_CREATIONS");
 	long count = number != NULL ? strtol(number, NULL, 10) : CREATIONS;
@@ -122,7 +122,7 @@ static void put_link(void)
 static void put_socket(void)
 {
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM, 0); /* nobody serves it any more */
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0); /* no process serves it any more */
 
 	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", path);
 	assert_int_equal(bind(fd, (void *)&sun, sizeof(sun)), 0);
@@ -167,7 +167,7 @@ static void test_what_is_put_in_its_place_is_left_alone(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_nobody_is_faster_than_the_mode),
+		cmocka_unit_test(test_no_client_is_faster_than_the_mode),
 		cmocka_unit_test(test_what_is_put_in_its_place_is_left_alone),
 	};
 

@@ -146,7 +146,7 @@ static void test_every_option_comes_over(void **state)
 	loaded_release(loaded);
 }
 
-/* Every option of the table is in this one, and tells services apart. */
+/* Every option of the table is in this one, and differs between services. */
 static void test_every_option_counts(void **state)
 {
 	struct loaded *all = load_good(SIZE_MAX);
@@ -181,7 +181,7 @@ static void end_denied(int signal)
 	_exit(3);
 }
 
-/* Nobody can write to what was loaded: neither we nor who is forked by us. */
+/* What was loaded is read-only: for us and for our children. */
 static void test_it_is_sealed(void **state)
 {
 	struct loaded *loaded = load_good(SIZE_MAX);

@@ -247,7 +247,7 @@ static unsigned fill_channel(void)
 	return n - 1;
 }
 
-/* Lost lines are counted, and told of before anything else is. */
+/* Lost lines are counted, and reported before anything else is. */
 static void test_lost(void **state)
 {
 	static const char *const owners[] = {NULL, "echo"};
@@ -283,7 +283,7 @@ static void test_lost(void **state)
 	}
 }
 
-/* Nobody reads any more. (All of udsd has SIGPIPE blocked.) */
+/* No process reads any more. (All of udsd has SIGPIPE blocked.) */
 static void test_broken(void **state)
 {
 	void (*saved)(int) = signal(SIGPIPE, SIG_IGN);

@@ -221,7 +221,7 @@ static void try_row(const struct row *row, bool in_defaults)
 		      shown(row->value), value);
 	} else {
 		/* one fault; but a socket or handler that is refused may be missed as well, and
-		 * an ordinary user may have nobody else's user or group */
+		 * an ordinary user may have no other user or group */
 		check(strstr(what, row->error) != NULL, "%s = %s: %s", row->option,
 		      row->value, what);
 		check(count == 1 || geteuid() != 0 || is_own(row->option), "%s = %s: %s",

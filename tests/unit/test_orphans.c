@@ -1,5 +1,5 @@
 /*
- * test_orphans.c: what is taken over from a worker that has died, and is not believed.
+ * test_orphans.c: what is taken over from a worker that has exited, and is not believed.
  */
 #include "service/orphans.h"
 
@@ -71,8 +71,8 @@ static pid_t make_child(void)
 	return pid;
 }
 
-/* Ticks until the child has ended and is buried. */
-static void bury(pid_t pid)
+/* Ticks until the child has ended and is reaped. */
+static void reap(pid_t pid)
 {
 	siginfo_t info;
 
@@ -123,7 +123,7 @@ static void test_what_is_not_believed(void **state)
 			check(strstr(capture_next(), rows[i].line) != NULL, "row %u", i);
 	}
 	assert_string_equal(capture_next(), "");
-	/* later nobody else is there to whom they could belong */
+	/* later there is no other process to which they could belong */
 	orphans_adopt(&instance, 0, none_is_ours);
 	for (uint32_t i = 0; i < COUNT(rows); i++)
 		check(slots[i]->pid == 0, "row %u", i);
@@ -142,7 +142,7 @@ static void test_ends_and_is_reaped(void **state)
 	assert_true(orphans_due() > clock_now()); /* a look at its start */
 	assert_false(orphans_reap(pid + 1));
 	kill(pid, SIGUSR1); /* which no shell ignores in the background */
-	bury(pid);
+	reap(pid);
 	assert_int_equal(slot->pid, 0);
 	assert_non_null(strstr(capture_next(), "status=signal:USR1"));
 }
@@ -171,7 +171,7 @@ static void test_a_start_that_hangs(void **state)
 		check((orphans_due() != CLOCK_NEVER) == rows[i].hangs, "row %zu", i);
 		if (!rows[i].hangs)
 			kill(pid, SIGUSR1);
-		bury(pid);
+		reap(pid);
 		check(strstr(capture_next(), rows[i].hangs ? "KILL" : "USR1") != NULL,
 		      "row %zu", i);
 	}
@@ -193,7 +193,7 @@ static void test_a_start_that_makes_no_sense(void **state)
 		assert_true(orphans_due() > clock_now() &&
 			    orphans_due() <= clock_now() + service.max_lifetime);
 		orphans_end_all(SIGKILL, clock_now());
-		bury(pid);
+		reap(pid);
 		orphans_forget();
 	}
 }
@@ -210,7 +210,7 @@ static void test_its_life_ends(void **state)
 		service.kill_grace = graces[i];
 		put(0, pid, WORKER, clock_now());
 		orphans_adopt(&instance, WORKER, none_is_ours);
-		bury(pid);
+		reap(pid);
 		assert_non_null(strstr(capture_next(), "reason=lifetime"));
 	}
 }

@@ -1,4 +1,4 @@
-"""What whoever runs the tests has been given: a nice value, a limit of descriptors."""
+"""What the user that runs the tests has been given: a nice value, a limit of descriptors."""
 import os
 import resource
 

@@ -21,7 +21,7 @@ def copy_programs(*names):
     copies = []
     for name in names:
         copies.append(os.path.join(folder, os.path.basename(name)))
-        with contextlib.suppress(FileNotFoundError):  # main() tells
+        with contextlib.suppress(FileNotFoundError):  # main() reports it
             shutil.copyfile(os.path.join(BUILD, name), copies[-1])
             os.chmod(copies[-1], 0o755)
     return copies

@@ -287,7 +287,7 @@ class Case(unittest.TestCase):
         self.assertLess(time.monotonic() - started, seconds * PATIENCE)
 
     def assert_refused(self, path):
-        """Nobody serves the path."""
+        """No process serves the path."""
         with self.assertRaises(OSError) as caught:
             self.connect(path)
         self.assertIn(caught.exception.errno, (errno.ECONNREFUSED, errno.ENOENT))

@@ -95,7 +95,7 @@ class Manager:
         wait_for(lambda: self.stored() == sorted(paths), what="a store of %s" % (paths,))
 
     def fill(self):
-        """Leaves no room in the queue, whoever sends."""
+        """Leaves no room in the queue for any sender."""
         sent = True
         while sent:
             sent = False
@@ -138,7 +138,7 @@ class SystemdCase(OrderCase):
             sock.listen(50)
         return sock
 
-    def handed(self, text, given, env=None, kept=()):
+    def pass_on(self, text, given, env=None, kept=()):
         """A udsd that gets files as (file, name); here they are closed."""
         self.kept.update(kept)
         fds = [file.fileno() for file, _ in given]

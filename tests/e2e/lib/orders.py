@@ -19,7 +19,7 @@ def sockets_of(text):
 
 
 def identity(path):
-    """What tells a file from one that has replaced it."""
+    """Device and inode: a file that has replaced it has others."""
     info = os.lstat(path)
     return info.st_dev, info.st_ino
 

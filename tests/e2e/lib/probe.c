@@ -1,8 +1,8 @@
 /*
- * probe.c: a handler that tells what it was given, a line `name value` for each attribute. Bytes that
- * may be anything are told in hexadecimal digits.
+ * probe.c: a handler that prints what it was given, a line `name value` for each attribute. Bytes that
+ * may be anything are printed in hexadecimal digits.
  *
- * It is the main program of its process and changes nothing that it tells.
+ * It is the main program of its process and changes nothing that it prints.
  */
 #define _GNU_SOURCE
 #include <dirent.h>

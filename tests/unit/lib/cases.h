@@ -21,7 +21,7 @@
 #define COUNT(table) (sizeof(table) / sizeof(*(table)))
 
 /* Fails the test with a message, formatted as by printf(3), unless the condition holds. That it ends
- * there is not known to those who read the code for errors, so they are told. */
+ * there is not known to those who read the code for errors, so they must be given. */
 #define check(condition, ...) \
  do {                         \
   if (!(condition)) {         \
