@@ -90,6 +90,7 @@ int main(int argc, char **argv)
 	const int room = sizeof(buffer); /* in the socket too: a sixth more in bulk */
 
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	if (argc > 1 && argv[1][0] == '-')
 		return obey(argv[1]);
 	(void)setsockopt(STDOUT_FILENO, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));

@@ -19,6 +19,7 @@ int program_begin(const char *name)
 {
 	program_name = name;
 	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGXFSZ, SIG_IGN);
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
 		if (fcntl(fd, F_GETFD) < 0 &&
 		    open("/dev/null", fd == STDERR_FILENO ? O_RDWR : O_RDONLY) < 0)

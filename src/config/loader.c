@@ -34,6 +34,7 @@ static _Noreturn void loader_run(struct loader *l, const struct load_source *sou
 
 	title_set("config");
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	(void)signal(SIGXFSZ, SIG_DFL); /* our end says what has happened */
 	if (dup2(l->fd, STDERR_FILENO + 1) < 0 ||
 	    close_range(STDERR_FILENO + 2, ~0U, 0) < 0)
 		_exit(1);

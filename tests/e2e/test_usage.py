@@ -2,6 +2,7 @@
 """What all programs say of wrong command lines, and of output that cannot be written."""
 import os
 import re
+import resource
 
 from lib import SRC, UDSC, UDSCTL, UDSD, ECHO, main, wait_for
 from lib.control_socket import ControlCase
@@ -123,20 +124,28 @@ class Output(ControlCase):
 
     def check(self, name, words, status):
         for where, error in (("full", "No space left on device|I/O error"),
-                             ("pipe", "Broken pipe|^$"), ("closed", "Bad file descriptor|I/O error")):
+                             ("pipe", "Broken pipe|^$"), ("closed", "Bad file descriptor|I/O error"),
+                             ("limit", "File too large|XFSZ|^$")):
             with self.subTest(name=name, words=words, where=where):
                 done = self.run_into(where, [PROGRAMS[name], *words])
                 self.assertNotEqual(done.returncode, 0)
                 self.assertRegex(done.stderr, error)
-                if name.startswith("uds"):
+                if name.startswith("uds") and (words[0] != "-t" or where != "limit"):
                     self.assertEqual(done.returncode, status)
                     self.assertRegex(done.stderr, "(?m)^%s: standard output: (%s)$" % (name, error))
                 elif done.stderr:
                     self.assertIn(name + ": ", done.stderr)
 
+    @staticmethod
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+
     def run_into(self, where, args):
         if where == "closed":
             return self.run_program(args, preexec_fn=lambda: os.close(1))
+        if where == "limit":
+            with open(self.path("output"), "wb") as file:
+                return self.run_program(args, stdout=file, preexec_fn=self.limit)
         if where == "full":
             with open("/dev/full", "wb") as full:
                 return self.run_program(args, stdout=full)
