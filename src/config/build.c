@@ -9,6 +9,7 @@
  */
 #include "config/config.h"
 
+#include "common/directory.h"
 #include "config/cmdline.h"
 #include "config/globals.h"
 #include "config/options.h"
@@ -209,15 +210,31 @@ static void build_included(const struct build *b, const char *pattern, struct pl
 	globfree(&found);
 }
 
-/* Refuses names and sockets that two services have. */
-static void check_unique(const struct build *b, size_t i)
+static bool is_same_socket(const struct service *a, const struct directory_place *x,
+			   const struct service *b, const struct directory_place *y)
+{
+	if (a->socket == NULL || b->socket == NULL)
+		return false;
+	return strcmp(a->socket, b->socket) == 0 ||
+	       (x->inode != 0 && x->inode == y->inode && x->device == y->device &&
+		strcmp(x->rest, y->rest) == 0);
+}
+
+/* Refuses names and sockets that two services have. `places`: of their sockets. */
+static void check_unique(const struct build *b, size_t i,
+			 const struct directory_place *places)
 {
 	const struct config *c = b->config;
 	const struct service *s = &c->services[i];
+	const struct directory_place *place = &places[i];
 
 	if (s->socket != NULL && c->control.socket != NULL &&
-	    strcmp(s->socket, c->control.socket) == 0)
+	    directory_is_same(s->socket, c->control.socket))
 		fault_add(b->faults, s->at, "socket %s is the control-socket already",
+			  s->socket);
+	if (s->socket != NULL && c->pid_file != NULL &&
+	    directory_is_same(s->socket, c->pid_file))
+		fault_add(b->faults, s->at, "socket %s is the pid-file already",
 			  s->socket);
 	while (i-- > 0) {
 		const struct service *other = &c->services[i];
@@ -225,8 +242,7 @@ static void check_unique(const struct build *b, size_t i)
 		if (strcmp(s->name, other->name) == 0)
 			fault_add(b->faults, s->at, "service %s is there already: %s:%u",
 				  s->name, other->at.file, other->at.line);
-		if (s->socket != NULL && other->socket != NULL &&
-		    strcmp(s->socket, other->socket) == 0)
+		if (is_same_socket(s, place, other, &places[i]))
 			fault_add(b->faults, s->at,
 				  "socket %s is that of service %s already", s->socket,
 				  other->name);
@@ -267,6 +283,7 @@ static void build_all(const struct build *b, const struct section *top,
 {
 	const struct section *defaults = top;
 	struct service scratch = {0};
+	struct directory_place *places;
 	struct config *c = b->config;
 
 	while (defaults != NULL && strcmp(defaults->name, "defaults") != 0)
@@ -280,8 +297,16 @@ static void build_all(const struct build *b, const struct section *top,
 	else
 		build_all_included(b, top, defaults);
 	c->services = arena_keep(b->arena, c->services, c->count * sizeof(*c->services));
-	for (size_t i = 0; i < c->count; i++)
-		check_unique(b, i);
+	places = arena_take(b->scratch, (c->count + 1) * sizeof(*places));
+	for (size_t i = 0; i < c->count; i++) {
+		if (c->services[i].socket != NULL)
+			directory_find_place(c->services[i].socket, &places[i]);
+		check_unique(b, i, places);
+	}
+	if (c->control.socket != NULL && c->pid_file != NULL && *c->pid_file == '/' &&
+	    directory_is_same(c->control.socket, c->pid_file))
+		fault_add(b->faults, c->control.at,
+			  "control-socket %s is the pid-file already", c->control.socket);
 	preflight_check(c, source->test, b->faults);
 }
 

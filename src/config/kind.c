@@ -5,6 +5,7 @@
  */
 #include "config/kind.h"
 
+#include "common/directory.h"
 #include "common/log.h"
 #include "config/hint.h"
 #include "config/value.h"
@@ -288,6 +289,14 @@ static bool same_pointed(const void *a, const void *b)
 	return same_text(*(char *const *)a, *(char *const *)b);
 }
 
+/* However the path is written. */
+static bool same_socket(const void *a, const void *b)
+{
+	const char *x = *(char *const *)a, *y = *(char *const *)b;
+
+	return x != NULL && y != NULL ? directory_is_same(x, y) : x == y;
+}
+
 static bool same_rate(const void *a, const void *b)
 {
 	const struct rate *x = a, *y = b;
@@ -368,9 +377,9 @@ static const struct {
 	[KIND_STDERR] = {set_stderr, 0, same_stderr},
 	[KIND_TEXT] = {set_text, 0, same_pointed},
 	[KIND_PATH] = {set_path, 0, same_pointed},
-	[KIND_SOCKET] = {set_socket, 0, same_pointed},
+	[KIND_SOCKET] = {set_socket, 0, same_socket},
 	[KIND_MAYBE_PATH] = {set_maybe_path, 0, same_pointed},
-	[KIND_MAYBE_SOCKET] = {set_maybe_socket, 0, same_pointed},
+	[KIND_MAYBE_SOCKET] = {set_maybe_socket, 0, same_socket},
 	[KIND_ACCOUNT] = {set_account, 0, same_account},
 	[KIND_USER] = {set_user, sizeof(uid_t), NULL},
 	[KIND_GROUP] = {set_group, sizeof(gid_t), NULL},

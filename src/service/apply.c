@@ -8,6 +8,7 @@
 #include "service/apply.h"
 
 #include "service/lifecycle.h"
+#include "common/directory.h"
 #include "common/log.h"
 #include "common/pidfile.h"
 #include "service/problem.h"
@@ -58,12 +59,18 @@ static const struct service *find_name(const struct config *c, const char *name)
 /* The instance that has the path, of the same type or (`other`) of another. */
 static struct instance *find_socket(const struct service *s, bool other)
 {
-	for (struct instance *i = services_first(); i != NULL; i = i->next)
-		if (i->state == INSTANCE_CURRENT && i->listener.fd >= 0 &&
-		    (i->service->type != s->type) == other &&
-		    strcmp(i->service->socket, s->socket) == 0)
+	struct instance *found = NULL;
+
+	for (struct instance *i = services_first(); i != NULL; i = i->next) {
+		if (i->state != INSTANCE_CURRENT || i->listener.fd < 0 ||
+		    (i->service->type != s->type) != other)
+			continue;
+		if (strcmp(i->service->socket, s->socket) == 0)
 			return i;
-	return NULL;
+		if (found == NULL && directory_is_same(i->service->socket, s->socket))
+			found = i;
+	}
+	return found;
 }
 
 static void match(struct plan *p)

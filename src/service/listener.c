@@ -204,6 +204,7 @@ static bool is_listening(int fd, int type)
 static bool is_bound_to(int fd, const char *socket)
 {
 	struct sockaddr_un sun, wanted;
+	char path[sizeof(sun.sun_path) + 1];
 	socklen_t len = sizeof(sun), want = unixsock_address(socket, &wanted);
 
 	memset(&sun, 0, sizeof(sun));
@@ -211,7 +212,8 @@ static bool is_bound_to(int fd, const char *socket)
 		return false;
 	if (*socket == '@')
 		return len == want && memcmp(&sun, &wanted, want) == 0;
-	return strncmp(sun.sun_path, wanted.sun_path, sizeof(sun.sun_path)) == 0;
+	snprintf(path, sizeof(path), "%.*s", (int)sizeof(sun.sun_path), sun.sun_path);
+	return directory_is_same(path, socket);
 }
 
 int listener_adopt(const struct service *s, struct listener *l, int fd, bool own,

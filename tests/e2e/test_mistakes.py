@@ -54,6 +54,7 @@ class Mistakes(ConfigCase):
         ):
             self.write(name, text, mode)
         os.mkdir(self.path("directory"))
+        os.symlink("directory", self.path("link"))
         with open(CAT, "rb") as file:
             program = file.read()
         for name, data in (("cut", program[:3000]),

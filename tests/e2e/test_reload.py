@@ -37,6 +37,21 @@ class Change(OrderCase):
             self.assertEqual([result[key] for key in ("added", "changed", "removed")], ["0"] * 3)
         self.assert_state(sup, before)
 
+    def test_a_path_that_is_written_otherwise_is_the_same(self):
+        os.symlink(self.dir, self.path("link"))
+        sup = self.udsd(self.section("a"))
+        path = self.path("a.sock")
+        sock, before = self.greeted(path), (identity(path), sup.worker("a"))
+        for spelled in ("/./a.sock", "//a.sock", "/link/a.sock", "/link/./a.sock"):
+            with self.subTest(spelled=spelled):
+                text = self.section("a").replace("/a.sock", spelled)
+                self.assertIn(spelled, text)
+                result = self.reload(sup, text)
+                self.assertEqual([result[key] for key in ("added", "changed", "removed")],
+                                 ["0"] * 3)
+                self.assertEqual((identity(path), sup.worker("a")), before)
+                self.round_trip(sock)
+
     def test_a_changed_service_keeps_its_socket_and_its_handlers(self):
         handler = self.script("h", 'echo "$1 $(umask) $X"; exec cat\n')
         for change, word in (({"handler": [handler, "two"]}, "two 0022 "),
@@ -131,8 +146,10 @@ class Change(OrderCase):
         self.greeted(self.path("a.sock"), "two")
 
     def test_the_back_off_of_a_failing_handler_ends(self):
-        handler = self.write("h", "#!%s\n" % self.path("missing"), 0o755)
+        missing = self.script("missing", "echo here\n")
+        handler = self.write("h", "#!%s\n" % missing, 0o755)
         sup = self.udsd(self.section("s", handler=[handler]))
+        os.remove(missing)
 
         def delay():
             self.client().connect_ex(sup.socket)

