@@ -177,8 +177,8 @@ static void parse_arguments(struct arguments *a, int argc, char **argv)
 		usage("no config: -c names it, or HOME is to be set", NULL);
 }
 
-/* Descriptors 0 to 2 are open, so that nothing of ours becomes one of them; others are closed,
- * unless they were passed to us. */
+/* Descriptors 0 to 2 are open, so that nothing of ours becomes one of them; others are
+ * closed, unless they were passed to us. */
 static void open_standard(void)
 {
 	int first = listen_fds_open();
@@ -224,8 +224,8 @@ static int load_status(const struct loader *loader, int status)
 				      : refusal_status(loader_findings(loader));
 }
 
-/* Services that cannot run refuse a test, and a command, of which there is only one. Else they are for the
- * supervisor to try again. 0, or an exit status. */
+/* Services that cannot run refuse a test, and a command, of which there is only one. Else
+ * they are for the supervisor to try again. 0, or an exit status. */
 static int check_findings(const struct findings *found, bool strict)
 {
 	bool refused = strict && found->problems > 0;
@@ -234,7 +234,8 @@ static int check_findings(const struct findings *found, bool strict)
 	return refused ? refusal_status(found) : 0;
 }
 
-/* Loads in a process of its own, as a reload does. 0, or an exit status: it was told why. */
+/* Loads in a process of its own, as a reload does. 0, or an exit status: it was told
+ * why. */
 static int load(const struct load_source *source, bool strict, struct loaded **loaded)
 {
 	struct loader loader;
@@ -259,7 +260,8 @@ static int load(const struct load_source *source, bool strict, struct loaded **l
 	return status;
 }
 
-/* -t; asked by an upgrade (which passes descriptors), services that cannot run do not refuse it. */
+/* -t; asked by an upgrade (which passes descriptors), services that cannot run do not
+ * refuse it. */
 static int test(const struct load_source *source)
 {
 	struct loaded *loaded;
@@ -296,7 +298,8 @@ static int wait_for_daemon(int fd, pid_t pid)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : EX_OSERR;
 }
 
-/* In the child: the descriptor for the news that all is ready. Its parent does not return. */
+/* In the child: the descriptor for the news that all is ready. Its parent does not
+ * return. */
 static int become_daemon(void)
 {
 	int fd[2];
@@ -325,8 +328,8 @@ static void make_absolute(struct load_source *s)
 	exit(EX_CONFIG);
 }
 
-/* How to execute the binary that is installed at our place in our stead: the same arguments, but this
- * process is a daemon already, and in another directory. */
+/* How to execute the binary that is installed at our place in our stead: the same
+ * arguments, but this process is a daemon already, and in another directory. */
 static char **make_argv(const struct arguments *a, int argc)
 {
 	static char level_names[][8] = {"error", "warning", "notice", "info", "debug"};

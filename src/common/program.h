@@ -6,8 +6,8 @@
 #include <getopt.h>
 
 /* Messages begin with this name from now on. Descriptors 0 to 2 are open afterwards, 1 so
- * that output to it fails if it was closed; a closed pipe, or a file that is too large, is an
- * error of write(2), not a signal. 0, or -1 and errno. */
+ * that output to it fails if it was closed; a closed pipe, or a file that is too large,
+ * is an error of write(2), not a signal. 0, or -1 and errno. */
 int program_begin(const char *name);
 
 /* For getopt_long() with opterr = 0 and `:` in front of the short options: says what is

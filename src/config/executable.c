@@ -1,6 +1,6 @@
 /*
- * executable.c: what the kernel does with a program: an ELF file of this machine with its loader, or a script
- * whose #! line names an interpreter that is a program itself.
+ * executable.c: what the kernel does with a program: an ELF file of this machine with its
+ * loader, or a script whose #! line names an interpreter that is a program itself.
  *
  * Where other formats are registered (binfmt_misc) no unknown one is refused.
  */

@@ -17,9 +17,9 @@ struct executable_head {
 
 void executable_read(const char *path, struct executable_head *head);
 
-/* What would keep the calling user from starting it, into `text`, to be printed after the path; "" if nothing
- * would. `head`: as read by somebody who may. `search`: the PATH that it would have, for env(1); what that
- * does not find is a warning (true). */
+/* What would keep the calling user from starting it, into `text`, to be printed after the
+ * path; "" if nothing would. `head`: as read by somebody who may. `search`: the PATH that
+ * it would have, for env(1); what that does not find is a warning (true). */
 bool executable_fault(const char *path, const struct executable_head *head,
 		      const char *search, char *text, size_t size);
 

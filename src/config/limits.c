@@ -1,5 +1,6 @@
 /*
- * limits.c: hard limits above which only root may go, and values with which nothing works.
+ * limits.c: hard limits above which only root may go, and values with which nothing
+ * works.
  */
 #include "config/limits.h"
 

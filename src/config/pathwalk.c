@@ -1,5 +1,6 @@
 /*
- * pathwalk.c: walks a path entry by entry, through links, and looks at the owner and mode of each.
+ * pathwalk.c: walks a path entry by entry, through links, and looks at the owner and mode
+ * of each.
  */
 #include "config/pathwalk.h"
 
@@ -10,7 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Whether a user other than root and `uid` could replace this entry of a directory, or what is in it. */
+/* Whether a user other than root and `uid` could replace this entry of a directory, or
+ * what is in it. */
 static bool is_replaceable(const struct stat *st, uid_t uid)
 {
 	if (st->st_uid != 0 && st->st_uid != uid)
@@ -73,8 +75,8 @@ static bool walk_down(struct path_walk *w)
 	return true;
 }
 
-/* Walks to the end of a path: true if a part of it, left in w->done, could be replaced. What is not
- * there is left to the trial. */
+/* Walks to the end of a path: true if a part of it, left in w->done, could be replaced.
+ * What is not there is left to the trial. */
 static bool walk_replaceable(struct path_walk *w, uid_t uid)
 {
 	struct stat st;

@@ -108,7 +108,7 @@ static void finish_wait(const struct build *b, struct service *s)
 			fault_add(
 				b->faults, s->at,
 				"wait = true leaves it to the handler to accept "
-				"clients: %s cannot be had with it, in defaults neither",
+				"clients: %s cannot be combined with it, not in defaults either",
 				row->name);
 	if (!service_says(s, "stderr"))
 		s->stderr_target.kind = STDERR_NULL;

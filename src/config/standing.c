@@ -1,5 +1,6 @@
 /*
- * standing.c: files, directories and live servers at a socket's path, and directories that cannot be made.
+ * standing.c: files, directories and live servers at a socket's path, and directories
+ * that cannot be made.
  *
  * A socket that another udsd serves is no fault: `udsd -t` is used while udsd runs.
  */
@@ -33,7 +34,8 @@ static bool is_served(const char *path)
 	return served;
 }
 
-/* The inodes (of sockets, not of paths) that are bound to this file, as `socket:[N]`; at most `max`. */
+/* The inodes (of sockets, not of paths) that are bound to this file, as `socket:[N]`; at
+ * most `max`. */
 static size_t find_sockets(const struct stat *file, char names[][32], size_t max)
 {
 	FILE *f = fopen("/proc/net/unix", "re");
@@ -105,8 +107,8 @@ static bool is_served_by_udsd(const struct stat *file)
 	return found;
 }
 
-/* The deepest directory above a path that exists, into `dir`: whether udsd may make something in it; if not,
- * errno. */
+/* The deepest directory above a path that exists, into `dir`: whether udsd may make
+ * something in it; if not, errno. */
 static bool may_make(const char *path, char dir[PATH_MAX])
 {
 	struct stat st;

@@ -4,8 +4,8 @@
 
 #include "config/config.h"
 
-/* For a start: finds what would keep the socket from being made. Not for a reload, where sockets are our
- * own. */
+/* For a start: finds what would keep the socket from being made. Not for a reload, where
+ * sockets are our own. */
 void standing_check(struct service *service, struct faults *faults);
 
 #endif

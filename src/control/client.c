@@ -17,7 +17,8 @@
 #define RELOAD_TIME (60 * NSEC_PER_SEC) /* bounded by those of the reload itself */
 #define WRITER_SECONDS 10
 
-/* close() would not take it from epoll while a child that was forked just now has it, too. */
+/* close() would not take it from epoll while a child that was forked just now has it,
+ * too. */
 void control_answer(struct client *c, const char *text)
 {
 	if (c->fd >= 0) {

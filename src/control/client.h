@@ -1,9 +1,10 @@
 /*
  * client.h: a client of the control socket, and its answer.
  *
- * An answer ends the client, and the supervisor waits for none. A short one goes out at once, as a
- * fresh socket takes that much. A long one is written by a process of its own, which sees all as it
- * is now; the client counts until that has ended. The answer to a reload comes when it is over.
+ * An answer ends the client, and the supervisor waits for none. A short one goes out at
+ * once, as a fresh socket takes that much. A long one is written by a process of its own,
+ * which sees all as it is now; the client counts until that has ended. The answer to a
+ * reload comes when it is over.
  */
 #ifndef UDSD_CLIENT_H
 #define UDSD_CLIENT_H
@@ -37,8 +38,8 @@ void control_answer(struct client *client, const char *text);
 void control_error(struct client *client, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* Begins a long answer: true in the process that is to write it to *out, then ends itself by
- * control_end_answer(). */
+/* Begins a long answer: true in the process that is to write it to *out, then ends itself
+ * by control_end_answer(). */
 bool control_begin_answer(struct client *client, FILE **out);
 _Noreturn void control_end_answer(FILE *out);
 

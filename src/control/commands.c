@@ -93,7 +93,7 @@ static void commands_kill(const struct request *r)
 	if (*end != '\0' || *r->id < '0' || *r->id > '9') {
 		control_error(
 			r->client,
-			"the number of a connection is wanted, as `udsctl list` shows it");
+			"a connection's number is needed, as `udsctl list` shows it");
 	} else if (commands_find_and_end(r, id)) {
 		commands_log(r);
 		control_answer(r->client, ANSWER_OK);
@@ -103,7 +103,7 @@ static void commands_kill(const struct request *r)
 	}
 }
 
-/* What keeps the service from running may have been mended. */
+/* What keeps the service from running may have been fixed. */
 static void commands_try(const struct request *r)
 {
 	struct instance *i = r->instance;

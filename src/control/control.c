@@ -50,7 +50,8 @@ bool control_writer_exited(pid_t pid, int status, int64_t now)
 	return c != NULL;
 }
 
-/* ---- Reloads that are waited for ----------------------------------------------------------- */
+/* ---- Reloads that are waited for
+ * ----------------------------------------------------------- */
 
 static void control_tell_reloaded(struct client *c, const char *head, const char *text)
 {
@@ -93,7 +94,8 @@ static void control_collect_recheck(void)
 	}
 }
 
-/* ---- Clients ------------------------------------------------------------------------------- */
+/* ---- Clients
+ * ------------------------------------------------------------------------------- */
 
 /* Whether the peer may ask; else it gets an error and is closed. */
 static bool control_admit(const struct instance *i, int fd, struct peer *peer)

@@ -1,8 +1,9 @@
 /*
  * status.c: records from instances and scoreboards.
  *
- * A service is shown by one instance, its current one, else a superseded one of which something lives yet. Its
- * generations share a scoreboard, unless it was removed and configured again.
+ * A service is shown by one instance, its current one, else a superseded one of which
+ * something lives yet. Its generations share a scoreboard, unless it was removed and
+ * configured again.
  */
 #include "control/status.h"
 
@@ -57,8 +58,8 @@ static bool status_is_busy(const struct instance *u)
 	return u->worker != 0 || u->orphans > 0 || u->listener.fd >= 0;
 }
 
-/* The instance under which the connections of an instance's scoreboard are shown: the current one that has it,
- * perhaps under another name, else the first of that name. */
+/* The instance under which the connections of an instance's scoreboard are shown: the
+ * current one that has it, perhaps under another name, else the first of that name. */
 static const struct instance *status_owner(const struct instance *instance)
 {
 	const struct instance *owner = NULL;
@@ -90,7 +91,8 @@ struct instance *status_find(const char *name)
 	return found;
 }
 
-/* The next instance of a service behind `u` (NULL: the first) that has a scoreboard of its own. */
+/* The next instance of a service behind `u` (NULL: the first) that has a scoreboard of
+ * its own. */
 static const struct instance *status_next_board(const char *name,
 						const struct instance *u)
 {
@@ -234,8 +236,8 @@ static void status_write_exits(FILE *out, const struct instance *u)
 	}
 }
 
-/* The next instance behind `u` (NULL: the first) by which its service is shown: the one of this name, or
- * (NULL) all. */
+/* The next instance behind `u` (NULL: the first) by which its service is shown: the one
+ * of this name, or (NULL) all. */
 static const struct instance *status_next_shown(const char *name,
 						const struct instance *u)
 {
@@ -249,7 +251,8 @@ static const struct instance *status_next_shown(const char *name,
 
 #define STOP_NAMES 8 /* services that are named of those waited for */
 
-/* Whom the stop waits for: `: a (2 connections), b (1 connection), and 3 more services`. */
+/* Whom the stop waits for: `: a (2 connections), b (1 connection), and 3 more
+ * services`. */
 static void status_put_awaited(FILE *out)
 {
 	const struct instance *u = NULL;

@@ -188,7 +188,7 @@ static void detail_service(const struct record *r)
 	printf("%s: %s\n", record_get(r, KEY_SERVICE), cell_state(r, KEY_STATE));
 	if (*record_get(r, KEY_ERROR) != '\0')
 		printf("  why                  %s\n"
-		       "  once it is mended    udsctl enable %s\n",
+		       "  once it is fixed     udsctl enable %s\n",
 		       record_get(r, KEY_ERROR), record_get(r, KEY_SERVICE));
 	printf("  socket               %s, for %s\n", record_get(r, KEY_SOCKET),
 	       cell_age(r, KEY_UPTIME));

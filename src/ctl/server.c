@@ -95,7 +95,7 @@ void server_unreachable(const char *socket, int error, char text[SERVER_TEXT])
 		snprintf(text, SERVER_TEXT, "%s: %s", socket, strerror(error));
 }
 
-/* The name of a process; "" if it is not to be seen. */
+/* The name of a process; "" if it is not visible. */
 static void server_comm(pid_t pid, char name[64])
 {
 	char path[32], comm[17] = "";
@@ -120,7 +120,7 @@ bool server_name(int fd, char text[SERVER_TEXT])
 	char comm[64];
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 || peer.pid <= 0) {
-		snprintf(text, SERVER_TEXT, "a process that is not to be seen here");
+		snprintf(text, SERVER_TEXT, "a process that is not visible here");
 		return false;
 	}
 	server_comm(peer.pid, comm);

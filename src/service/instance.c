@@ -85,7 +85,8 @@ bool instance_is_finished(const struct instance *i)
 	       (i->log.in < 0 || i->log.known);
 }
 
-/* ---- What is watched ------------------------------------------------------------------- */
+/* ---- What is watched
+ * ------------------------------------------------------------------- */
 
 /* Whether a client is a reason to start a worker, now or later. */
 static bool wants_clients(const struct instance *i)
@@ -138,7 +139,8 @@ void instance_close_stderr(struct instance *i)
 	close_fd(&i->stderr_out);
 }
 
-/* ---- The worker ------------------------------------------------------------------------ */
+/* ---- The worker
+ * ------------------------------------------------------------------------ */
 
 /* What a service's workers share, made with the first of them. */
 static int equip(struct instance *i)
@@ -236,7 +238,8 @@ void instance_forget_worker(struct instance *i)
 	i->answer_due = i->kill_at = CLOCK_NEVER;
 }
 
-/* ---- Orders ---------------------------------------------------------------------------- */
+/* ---- Orders
+ * ---------------------------------------------------------------------------- */
 
 int64_t instance_time_to_answer(char order)
 {

@@ -126,7 +126,8 @@ static void report_line(bool warning, const char *text, size_t len)
 	log_end(&line);
 }
 
-/* A line of the log for each line of the text; without the errors if it was not the check that refused. */
+/* A line of the log for each line of the text; without the errors if it was not the check
+ * that refused. */
 static void report_faults(const struct findings *found, bool accepted)
 {
 	const char *text = found != NULL ? found->text : NULL;

@@ -1,9 +1,10 @@
 /*
- * reload.h: SIGHUP. A child reads and checks the config; only what passes is put in force, all of it
- * or nothing (apply.h). It is done when every replaced worker has said that it accepts no more.
+ * reload.h: SIGHUP. A child reads and checks the config; only what passes is put in
+ * force, all of it or nothing (apply.h). It is done when every replaced worker has said
+ * that it accepts no more.
  *
- * A request only sets a flag: the supervisor begins one task after the other (supervisor.c). What a
- * reload came to is kept for those who ask.
+ * A request only sets a flag: the supervisor begins one task after the other
+ * (supervisor.c). What a reload came to is kept for those who ask.
  */
 #ifndef UDSD_RELOAD_H
 #define UDSD_RELOAD_H
@@ -17,7 +18,8 @@ struct reload_result {
 	unsigned number; /* counted from 1; 0: none has ended */
 	const char
 		*verdict; /* what an answer begins with: "ok\n", "refused\n", "error " */
-	/* Lines: faults, warnings, what has changed. Valid until the next reload begins. */
+	/* Lines: faults, warnings, what has changed. Valid until the next reload
+	 * begins. */
 	const char *text;
 };
 

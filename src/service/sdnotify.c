@@ -58,7 +58,8 @@ static bool flush_messages(void)
 	return waiting == 0;
 }
 
-/* The states must come in their order. Only a manager that reads none for long loses some. */
+/* The states must come in their order. Only a manager that reads none for long loses
+ * some. */
 static void queue_message(const char *text)
 {
 	if (manager < 0)

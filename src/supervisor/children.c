@@ -1,5 +1,6 @@
 /*
- * children.c: waits for the supervisor's children, and reports each to the file that keeps it.
+ * children.c: waits for the supervisor's children, and reports each to the file that
+ * keeps it.
  */
 #include "supervisor/children.h"
 
@@ -86,8 +87,8 @@ static void end_handlers_group(const struct instance *i, pid_t pid)
 		(void)privilege_signal(i->uid, i->gid, &pid, 1, SIGKILL, false);
 }
 
-/* Reaps one of ours that has exited. One that was stopped is killed, except that a handler may do as it
- * likes. */
+/* Reaps one of ours that has exited. One that was stopped is killed, except that a
+ * handler may do as it likes. */
 static void reap_ours(struct instance *i, pid_t pid, int64_t now)
 {
 	bool is_handler = i != NULL && i->wait_handler;
@@ -108,8 +109,8 @@ static void reap_ours(struct instance *i, pid_t pid, int64_t now)
 		helper_exited(pid, status, now);
 }
 
-/* A handler. Its worker may have exited, too, and not been reaped yet: then this one comes first.
- * `fresh`: this has not been looked at since the last wait for events. */
+/* A handler. Its worker may have exited, too, and not been reaped yet: then this one
+ * comes first. `fresh`: this has not been looked at since the last wait for events. */
 static void reap_other(pid_t pid, bool fresh, int64_t now)
 {
 	if (orphans_reap(pid))

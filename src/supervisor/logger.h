@@ -1,7 +1,7 @@
 /*
  * logger.h: the log process, the only caller of syslog(3), and that there is one.
  *
- * It drains all channels (log_channel.h), writes, and looks away for 20 ms: waking it for
+ * It drains all channels (log_channel.h), writes, and pauses for 20 ms: waking it for
  * each line would cost a connection more than all else.
  */
 #ifndef UDSD_LOGGER_H

@@ -1,8 +1,9 @@
 /*
- * supervisor.c: the loop: waits for an event or a time, and lets each part do what is due.
+ * supervisor.c: the loop: waits for an event or a time, and lets each part do what is
+ * due.
  *
- * Exits only before the steady state (the first wait for events) or when all has ended after a stop;
- * in between nothing is fatal.
+ * Exits only before the steady state (the first wait for events) or when all has ended
+ * after a stop; in between nothing is fatal.
  */
 #include "supervisor/supervisor.h"
 
@@ -31,7 +32,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-/* ---- Signals ----------------------------------------------------------------------------- */
+/* ---- Signals
+ * ----------------------------------------------------------------------------- */
 
 static int signals = -1; /* a signalfd */
 
@@ -70,7 +72,8 @@ static void read_signals(struct watch *w, int64_t now)
 	children_changed();
 }
 
-/* ---- Parts that have no room of their own -------------------------------------------------- */
+/* ---- Parts that have no room of their own
+ * -------------------------------------------------- */
 
 /* One task at a time: a reload is over before the next one, or an upgrade, begins. */
 static int64_t task_due(void)
@@ -162,9 +165,11 @@ static void lost_tick(int64_t now)
 	log_report_lost();
 }
 
-/* ---- The loop ------------------------------------------------------------------------------ */
+/* ---- The loop
+ * ------------------------------------------------------------------------------ */
 
-/* In the order of a turn. control comes behind all that can end a reload: it reports the result. */
+/* In the order of a turn. control comes behind all that can end a reload: it reports the
+ * result. */
 static const struct {
 	int64_t (*due)(void);
 	void (*tick)(int64_t now);
@@ -199,7 +204,8 @@ static void run_turn(void)
 		parts[i].tick(now);
 }
 
-/* ---- Start and end --------------------------------------------------------------------------- */
+/* ---- Start and end
+ * --------------------------------------------------------------------------- */
 
 static int open_all(bool to_syslog)
 {
@@ -221,8 +227,9 @@ static int open_all(bool to_syslog)
 	return 0;
 }
 
-/* From here on the daemon has nothing to do with its caller's terminal. If it cannot say that it is
- * ready its parent would wait without end; one that waits no more (EPIPE) is no reason to stop. */
+/* From here on the daemon has nothing to do with its caller's terminal. If it cannot say
+ * that it is ready its parent would wait without end; one that waits no more (EPIPE) is
+ * no reason to stop. */
 static int say_ready(int fd)
 {
 	sdnotify_ready();

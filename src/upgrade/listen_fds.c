@@ -43,8 +43,8 @@ static void cut_names(char *names)
 	}
 }
 
-/* The names, whether they are in the environment or in one of `n` descriptors; to be freed. NULL: there
- * are none. */
+/* The names, whether they are in the environment or in one of `n` descriptors; to be
+ * freed. NULL: there are none. */
 static char *read_names(const char *text, long n)
 {
 	char *names = NULL;

@@ -27,7 +27,7 @@
 /* An old worker, or a handler that accepts, and what it takes to send it orders or to end
  * its handlers. */
 struct passed_worker {
-	/* 'w' a worker, 'h' a handler that accepts, 'f' one of a former generation, 's'
+	/* 'w' a worker, 'h' a handler that accepts, 'f' a superseded one, 's'
 	 * standard error's reading end, 'b' a scoreboard */
 	char kind;
 	unsigned instance; /* all with the same number belong together */

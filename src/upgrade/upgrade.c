@@ -52,7 +52,8 @@ bool upgrade_is_running(void)
 	return probe_pid != 0;
 }
 
-/* ---- The check ------------------------------------------------------------------------- */
+/* ---- The check
+ * ------------------------------------------------------------------------- */
 
 /* The same arguments with -t. */
 static char **probe_arguments(char **argv)
@@ -72,7 +73,8 @@ static char **probe_arguments(char **argv)
 	return with;
 }
 
-/* An empty parcel (below) says what the check is for: only faults of the config's own text refuse. */
+/* An empty parcel (below) says what the check is for: only faults of the config's own
+ * text refuse. */
 static int set_probe_environment(void)
 {
 	char text[32], pid[16];
@@ -167,7 +169,8 @@ static void log_probe_output(int fd)
 			log_event(LOG_ERR, "upgrade", "error", line, NULL);
 }
 
-/* ---- What is passed --------------------------------------------------------------------- */
+/* ---- What is passed
+ * --------------------------------------------------------------------- */
 
 /* What will be LISTEN_FDNAMES: a name for each descriptor, or GAP. */
 struct parcel {
@@ -224,15 +227,16 @@ static int pack_listener(struct parcel *p, const struct instance *i)
 static int pack_board(struct parcel *p, const struct instance *i)
 {
 	char name[LISTEN_FDS_NAME];
-	bool former = instance_is_superseded(i);
+	bool superseded = instance_is_superseded(i);
 
 	if (i->board == NULL)
 		return 0;
 	listen_fds_board_name(i->service->name, name);
-	if (!former && pack(p, i->board->fd, name) < 0)
+	if (!superseded && pack(p, i->board->fd, name) < 0)
 		return -1;
-	/* once more, for those that hold slots of it, whatever their service is called then */
-	if (!former && i->worker == 0 && i->orphans == 0)
+	/* once more, for those that hold slots of it, whatever their service is called
+	 * then */
+	if (!superseded && i->worker == 0 && i->orphans == 0)
 		return 0;
 	return pack_worker(p, i, 'b', fcntl(i->board->fd, F_DUPFD_CLOEXEC, 0));
 }
@@ -265,8 +269,8 @@ static int pack_all(struct parcel *p)
 	return 0;
 }
 
-/* Writes the names to a memfd, which stays open: as text of the environment a few thousand would be
- * too long for the kernel. 0, or -1 and errno. */
+/* Writes the names to a memfd, which stays open: as text of the environment a few
+ * thousand would be too long for the kernel. 0, or -1 and errno. */
 static int write_names(struct parcel *p)
 {
 	p->list = memfd_create("udsd: names", 0);

@@ -3,7 +3,7 @@
  * sockets.
  *
  * First the new binary checks the config. Then it is executed, and finds what it needs as
- * LISTEN_FDS (listen_fds.h, adopt.h). Old workers drain; what they started lives on, and
+ * LISTEN_FDS (listen_fds.h, adopt.h). Old workers drain; their handlers go on, and
  * they obey the new supervisor.
  */
 #ifndef UDSD_UPGRADE_H

@@ -34,7 +34,7 @@ struct passwd *getpwnam(const char *name)
 
 
 class Handler:
-    """The handler is a file of its own, which this breaks and mends."""
+    """The handler is a file of its own, which this breaks and fixes."""
 
     step, state, tested = "handler", "failed", REFUSED
 

@@ -206,8 +206,8 @@ class Near(ControlCase):
 
     def test_connections(self):
         self.serve_controlled(self.section("s"))
-        for number, said in (("x", "the number of a connection is wanted, as `udsctl list`"),
-                             ("1x", "the number of a connection is wanted, as `udsctl list`"),
+        for number, said in (("x", "a connection's number is needed, as `udsctl list`"),
+                             ("1x", "a connection's number is needed, as `udsctl list`"),
                              ("99", "no live connection has this number, see `udsctl list`")):
             self.assertIn("udsctl: kill s %s: %s" % (number, said), self.ctl("kill", "s", number, status=1))
 
