@@ -63,6 +63,7 @@ void backoff_extend(struct backoff *b, int64_t now)
 void backoff_failed(struct backoff *b, const char *path, uint64_t id, struct failure f,
 		    int64_t now)
 {
+	bool is_stderr = strcmp(f.operation, "stderr") == 0;
 	struct log_line line;
 
 	if (b->delay == 0 || now >= b->until)
@@ -71,10 +72,11 @@ void backoff_failed(struct backoff *b, const char *path, uint64_t id, struct fai
 	log_str(&line, "service", b->service);
 	if (id > 0)
 		log_num(&line, "conn", (int64_t)id);
-	log_str(&line, id > 0 ? "handler" : "socket", path);
+	log_str(&line, id == 0 ? "socket" : is_stderr ? "stderr" : "handler", path);
 	log_str(&line, "step", f.operation);
 	/* execve says ENOENT also when a script's interpreter is missing */
-	if (f.error == ENOENT && id > 0 && access(path, F_OK) == 0)
+	if (f.error == ENOENT && strcmp(f.operation, "execute") == 0 &&
+	    access(path, F_OK) == 0)
 		log_str(&line, "error", "its interpreter does not exist");
 	else
 		log_str(&line, "error", strerror(f.error));

@@ -179,7 +179,8 @@ int startup_open(void)
 			lifecycle_new(services_loaded(), config_socket(c, n));
 
 		if (i == NULL)
-			return startup_error(EX_OSERR, "start", strerror(errno));
+			return startup_error(EX_OSERR, "make an instance",
+					     strerror(errno));
 		services_add(i);
 	}
 	status = open_pidfile();

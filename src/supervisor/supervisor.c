@@ -213,13 +213,15 @@ static int open_all(bool to_syslog)
 	int status;
 
 	if (startup_limit() < 0)
-		return startup_error(EX_OSERR, "start", strerror(errno));
+		return startup_error(EX_OSERR, "read the limit of descriptors",
+				     strerror(errno));
 	status = startup_open();
 	if (status != 0)
 		return status;
-	if (events_open() < 0 || watch_set(&on_signals, signals, true) < 0 ||
-	    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
-		return startup_error(EX_OSERR, "start", strerror(errno));
+	if (events_open() < 0 || watch_set(&on_signals, signals, true) < 0)
+		return startup_error(EX_OSERR, "watch for events", strerror(errno));
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
+		return startup_error(EX_OSERR, "become a subreaper", strerror(errno));
 	pathwatch_open();
 	control_open();
 	if (logger_open(to_syslog) < 0)
@@ -286,7 +288,7 @@ int supervisor_run(struct loaded *config, const struct supervisor_options *optio
 	sdnotify_open();
 	signals = startup_signals();
 	if (signals < 0)
-		return startup_error(EX_OSERR, "start", strerror(errno));
+		return startup_error(EX_OSERR, "set signals up", strerror(errno));
 	status = open_all(options->to_syslog);
 	if (status == 0)
 		status = supervise(options->ready_fd);

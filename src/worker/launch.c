@@ -12,6 +12,8 @@
 #include "common/clock.h"
 #include "common/log.h"
 
+#include <string.h>
+
 #define WAIT_TIME (10 * NSEC_PER_MSEC) /* for a start, if nothing else is to be done */
 #define LOOK_PAUSE NSEC_PER_MSEC       /* between looks at one that takes longer */
 #define LAUNCH_TIMEOUT (10 * NSEC_PER_SEC)
@@ -99,7 +101,11 @@ static void launch_fail(struct worker *w, struct launch *launch, struct failure 
 	}
 	if (!busy) {
 		w->counters->failures++;
-		backoff_failed(&w->backoff, w->service->handler[0],
+		backoff_failed(&w->backoff,
+			       strcmp(f.operation, "stderr") == 0 &&
+					       w->service->stderr_target.path != NULL
+				       ? w->service->stderr_target.path
+				       : w->service->handler[0],
 			       record_of(w, launch)->id, f, w->now);
 	}
 	launch_close(w, launch);

@@ -57,6 +57,7 @@ pid_t waitmode_start(const struct service *s, int listener, int log,
 	int from[WAIT_FDS] = {[WAIT_LISTENER] = listener, [WAIT_LOG] = log};
 	pid_t parent = getpid(), pid = fork();
 	struct failure f;
+	bool is_stderr;
 
 	if (pid != 0)
 		return pid;
@@ -68,8 +69,10 @@ pid_t waitmode_start(const struct service *s, int listener, int log,
 		log_open(WAIT_LOG, s->log_level, s->name);
 		f = waitmode_execute(s, nofile, parent);
 	}
-	log_event(LOG_ERR, "fail", "service", s->name, "handler", s->handler[0], "step",
-		  f.operation, "error", strerror(f.error), NULL);
+	is_stderr = strcmp(f.operation, "stderr") == 0 && s->stderr_target.path != NULL;
+	log_event(LOG_ERR, "fail", "service", s->name, is_stderr ? "stderr" : "handler",
+		  is_stderr ? s->stderr_target.path : s->handler[0], "step", f.operation,
+		  "error", strerror(f.error), NULL);
 	if (!spawn_is_busy(f.error)) /* else the client waits for the next try */
 		waitmode_close_next(s, listener);
 	_exit(1);

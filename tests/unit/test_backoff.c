@@ -127,10 +127,16 @@ static void test_failed(void **state)
 		 "error=\"its interpreter does not exist\" retry=0.200"},
 		{"/", 19, "execute", EACCES,
 		 "3fail service=s conn=19 handler=/ step=execute error=\"Permission denied\" retry=0.400"},
+		{"/x", 20, "stderr", ENOENT,
+		 "3fail service=s conn=20 stderr=/x step=stderr "
+		 "error=\"No such file or directory\" retry=0.800"},
+		{"/", 21, "directory", ENOENT,
+		 "3fail service=s conn=21 handler=/ step=directory "
+		 "error=\"No such file or directory\" retry=1.600"},
 		{"/", 0, "bind", ENOENT,
-		 "3fail service=s socket=/ step=bind error=\"No such file or directory\" retry=0.800"},
+		 "3fail service=s socket=/ step=bind error=\"No such file or directory\" retry=3.200"},
 		{"@a b", 0, "bind", EADDRINUSE,
-		 "3fail service=s socket=\"@a b\" step=bind error=\"Address already in use\" retry=1.600"},
+		 "3fail service=s socket=\"@a b\" step=bind error=\"Address already in use\" retry=6.400"},
 	};
 	struct backoff o;
 
