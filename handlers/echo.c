@@ -6,7 +6,7 @@
  *
  * A client that has disconnected (EPIPE, ECONNRESET) and an idle time-out (EAGAIN: udsd sets
  * SO_RCVTIMEO and SO_SNDTIMEO) are ordinary ends. On seqpacket each packet comes back as
- * one packet, as far as the buffer goes; an empty one cannot be told from the end here, and
+ * one packet, as far as the buffer goes; an empty one looks like the end here, and
  * is taken for it.
  */
 #include <errno.h>
@@ -62,7 +62,7 @@ static void complain(const char *what, const char *why)
 	(void)!writev(STDERR_FILENO, parts, 5);
 }
 
-/* Somebody tries it by hand. */
+/* Options, for a user who tries it by hand. */
 static int obey(const char *option)
 {
 	static const char help[] =

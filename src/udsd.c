@@ -234,8 +234,8 @@ static int check_findings(const struct findings *found, bool strict)
 	return refused ? refusal_status(found) : 0;
 }
 
-/* Loads in a process of its own, as a reload does. 0, or an exit status: it was told
- * why. */
+/* Loads in a process of its own, as a reload does. 0, or an exit status: the reason
+ * was reported. */
 static int load(const struct load_source *source, bool strict, struct loaded **loaded)
 {
 	struct loader loader;

@@ -37,7 +37,7 @@ int log_channel_open(struct log_channel *channel);
 void log_channel_close(struct log_channel *channel);
 
 /* Passes it to the log process, unless that has it. While too many orders are in its
- * queue this must be tried again: channel->known tells. */
+ * queue this must be tried again: see channel->known. */
 void log_channel_pass(struct log_channel *channel);
 
 /* The row in an order. */

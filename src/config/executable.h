@@ -1,5 +1,5 @@
 /*
- * executable.h: whether execve(2) would start a file, told by its first bytes.
+ * executable.h: whether execve(2) would start a file, judged by its first bytes.
  */
 #ifndef UDSD_EXECUTABLE_H
 #define UDSD_EXECUTABLE_H
@@ -18,7 +18,7 @@ struct executable_head {
 void executable_read(const char *path, struct executable_head *head);
 
 /* What would keep the calling user from starting it, into `text`, to be printed after the
- * path; "" if nothing would. `head`: as read by somebody who may. `search`: the PATH that
+ * path; "" if nothing would. `head`: as read by a user who may. `search`: the PATH that
  * it would have, for env(1); what that does not find is a warning (true). */
 bool executable_fault(const char *path, const struct executable_head *head,
 		      const char *search, char *text, size_t size);
