@@ -34,9 +34,10 @@ static bool is_served(const char *path)
 	return served;
 }
 
-/* The inodes (of sockets, not of paths) that are bound to this file, as `socket:[N]`; at
- * most `max`. */
-static size_t find_sockets(const struct stat *file, char names[][32], size_t max)
+/* The inodes (of sockets, not of paths) that are bound to this file, or (NULL) have this
+ * abstract name, as `socket:[N]`; at most `max`. */
+static size_t find_sockets(const char *name, const struct stat *file, char names[][32],
+			   size_t max)
 {
 	FILE *f = fopen("/proc/net/unix", "re");
 	char line[256], path[160];
@@ -47,8 +48,10 @@ static size_t find_sockets(const struct stat *file, char names[][32], size_t max
 	while (f != NULL && n < max && fgets(line, sizeof(line), f) != NULL)
 		if (sscanf(line, "%*x: %*x %*x %*x %*x %*x %lu %159[^\n]", &inode,
 			   path) == 2 &&
-		    *path == '/' && stat(path, &st) == 0 && st.st_dev == file->st_dev &&
-		    st.st_ino == file->st_ino)
+		    (file == NULL ? strcmp(path, name) == 0
+				  : *path == '/' && stat(path, &st) == 0 &&
+					    st.st_dev == file->st_dev &&
+					    st.st_ino == file->st_ino))
 			snprintf(names[n++], 32, "socket:[%lu]", inode);
 	if (f != NULL)
 		fclose(f);
@@ -91,10 +94,10 @@ static bool has_socket(const char *pid, char names[][32], size_t count)
 	return found;
 }
 
-static bool is_served_by_udsd(const struct stat *file)
+static bool is_served_by_udsd(const char *name, const struct stat *file)
 {
 	char names[8][32];
-	size_t count = find_sockets(file, names, 8);
+	size_t count = find_sockets(name, file, names, 8);
 	DIR *proc = count > 0 ? opendir("/proc") : NULL;
 	const struct dirent *e;
 	bool found = false;
@@ -133,8 +136,16 @@ void standing_check(struct service *s, struct faults *faults)
 	char dir[PATH_MAX];
 	struct stat st;
 
-	if (*s->socket == '@' || !s->enabled)
+	if (!s->enabled)
 		return;
+	if (*s->socket == '@') {
+		if (is_served(s->socket) && !is_served_by_udsd(s->socket, NULL))
+			fault_problem(faults, &s->problem, PROBLEM_DISPLACED, option, at,
+				      "%s %s: another process has this name: stop that, "
+				      "or use another name",
+				      option, s->socket);
+		return;
+	}
 	if (lstat(s->socket, &st) < 0) {
 		if (!may_make(s->socket, dir))
 			fault_problem(faults, &s->problem, PROBLEM_FAILED, option, at,
@@ -150,7 +161,7 @@ void standing_check(struct service *s, struct faults *faults)
 			      S_ISDIR(st.st_mode)   ? "directory"
 			      : S_ISLNK(st.st_mode) ? "symbolic link"
 						    : "file that is no socket");
-	else if (is_served(s->socket) && !is_served_by_udsd(&st))
+	else if (is_served(s->socket) && !is_served_by_udsd(s->socket, &st))
 		fault_problem(faults, &s->problem, PROBLEM_DISPLACED, option, at,
 			      "%s %s: another process serves it: stop that, or use "
 			      "another path",

@@ -86,7 +86,7 @@ class Directory(Handler):
 class Parent(Handler):
     """A file stands where the socket's directory is to be."""
 
-    step, tested = "socket", 0
+    step = "socket"
 
     def __init__(self, test):
         super().__init__(test)
@@ -104,7 +104,7 @@ class Parent(Handler):
 class Taken(Handler):
     """Something foreign is at the path."""
 
-    step, state, tested = "socket", "displaced", 0
+    step, state, tested = "socket", "displaced", SERVED
 
     def fix(self):
         super().fix()
@@ -118,7 +118,7 @@ class Taken(Handler):
 class Abstract(Handler):
     """Another process has the abstract name."""
 
-    step, state, tested = "socket", "displaced", 0
+    step, state, tested = "socket", "displaced", SERVED
     other = None
 
     def __init__(self, test):
