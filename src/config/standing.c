@@ -34,6 +34,20 @@ static bool is_served(const char *path)
 	return served;
 }
 
+/* Whether a process has this abstract name: only bind() tells, for a moment. */
+static bool is_taken(const struct service *s)
+{
+	struct sockaddr_un sun;
+	socklen_t len = unixsock_address(s->socket, &sun);
+	int fd = socket(AF_UNIX, s->type | SOCK_CLOEXEC, 0);
+	bool taken = fd >= 0 && bind(fd, (const struct sockaddr *)&sun, len) < 0 &&
+		     errno == EADDRINUSE;
+
+	if (fd >= 0)
+		close(fd);
+	return taken;
+}
+
 /* The inodes (of sockets, not of paths) that are bound to this file, or (NULL) have this
  * abstract name, as `socket:[N]`; at most `max`. */
 static size_t find_sockets(const char *name, const struct stat *file, char names[][32],
@@ -139,7 +153,7 @@ void standing_check(struct service *s, struct faults *faults)
 	if (!s->enabled)
 		return;
 	if (*s->socket == '@') {
-		if (is_served(s->socket) && !is_served_by_udsd(s->socket, NULL))
+		if (is_taken(s) && !is_served_by_udsd(s->socket, NULL))
 			fault_problem(faults, &s->problem, PROBLEM_DISPLACED, option, at,
 				      "%s %s: another process has this name: stop that, "
 				      "or use another name",
