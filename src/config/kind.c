@@ -5,8 +5,8 @@
  */
 #include "config/kind.h"
 
-#include "common/directory.h"
 #include "common/log.h"
+#include "config/compare.h"
 #include "config/hint.h"
 #include "config/value.h"
 
@@ -279,86 +279,6 @@ static const char *set_rules(struct setter *x)
 	return error;
 }
 
-static bool same_text(const char *a, const char *b)
-{
-	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
-}
-
-static bool same_pointed(const void *a, const void *b)
-{
-	return same_text(*(char *const *)a, *(char *const *)b);
-}
-
-/* However the path is written. */
-static bool same_socket(const void *a, const void *b)
-{
-	const char *x = *(char *const *)a, *y = *(char *const *)b;
-
-	return x != NULL && y != NULL ? directory_is_same(x, y) : x == y;
-}
-
-static bool same_rate(const void *a, const void *b)
-{
-	const struct rate *x = a, *y = b;
-
-	return x->burst == y->burst && x->period == y->period;
-}
-
-static bool same_limit(const void *a, const void *b)
-{
-	const struct limit_setting *x = a, *y = b;
-
-	return x->name == y->name && x->value == y->value;
-}
-
-static bool same_stderr(const void *a, const void *b)
-{
-	const struct stderr_target *x = a, *y = b;
-
-	return x->kind == y->kind && same_text(x->path, y->path);
-}
-
-/* Of an account, what handlers get to see; its groups are in the identity. */
-static bool same_account(const void *a, const void *b)
-{
-	const struct account *x = *(const struct account *const *)a,
-			     *y = *(const struct account *const *)b;
-
-	if (x == NULL || y == NULL) /* the control socket */
-		return x == y;
-	return x->uid == y->uid && same_text(x->name, y->name) &&
-	       same_text(x->home, y->home) && same_text(x->shell, y->shell);
-}
-
-static bool same_groups(const void *a, const void *b)
-{
-	return identity_same(a, b);
-}
-
-static bool same_list(const void *a, const void *b)
-{
-	char *const *x = *(char *const *const *)a, *const *y = *(char *const *const *)b;
-
-	while (x != NULL && y != NULL && *x != NULL && *y != NULL)
-		if (strcmp(*x++, *y++) != 0)
-			return false;
-	return (x == NULL || *x == NULL) && (y == NULL || *y == NULL);
-}
-
-static bool same_rules(const void *a, const void *b)
-{
-	const struct rule_list *x = a, *y = b;
-
-	for (size_t i = 0; x->count == y->count && i < x->count; i++)
-		if (x->rules[i].kind != y->rules[i].kind ||
-		    x->rules[i].low != y->rules[i].low ||
-		    x->rules[i].high != y->rules[i].high ||
-		    x->rules[i].except != y->rules[i].except ||
-		    strcmp(x->rules[i].text, y->rules[i].text) != 0)
-			return false;
-	return x->count == y->count;
-}
-
 static const struct {
 	const char *(*set)(struct setter *x);
 	size_t size; /* of the field, all of which counts, or */
@@ -372,23 +292,23 @@ static const struct {
 	[KIND_FACILITY] = {set_facility, sizeof(int), NULL},
 	[KIND_TYPE] = {set_type, sizeof(int), NULL},
 	[KIND_OVERFLOW] = {set_overflow, sizeof(bool), NULL},
-	[KIND_RATE] = {set_rate, 0, same_rate},
-	[KIND_LIMIT] = {set_limit, 0, same_limit},
-	[KIND_STDERR] = {set_stderr, 0, same_stderr},
-	[KIND_TEXT] = {set_text, 0, same_pointed},
-	[KIND_PATH] = {set_path, 0, same_pointed},
-	[KIND_SOCKET] = {set_socket, 0, same_socket},
-	[KIND_MAYBE_PATH] = {set_maybe_path, 0, same_pointed},
-	[KIND_MAYBE_SOCKET] = {set_maybe_socket, 0, same_socket},
-	[KIND_ACCOUNT] = {set_account, 0, same_account},
+	[KIND_RATE] = {set_rate, 0, compare_rate},
+	[KIND_LIMIT] = {set_limit, 0, compare_limit},
+	[KIND_STDERR] = {set_stderr, 0, compare_stderr},
+	[KIND_TEXT] = {set_text, 0, compare_pointed},
+	[KIND_PATH] = {set_path, 0, compare_pointed},
+	[KIND_SOCKET] = {set_socket, 0, compare_socket},
+	[KIND_MAYBE_PATH] = {set_maybe_path, 0, compare_pointed},
+	[KIND_MAYBE_SOCKET] = {set_maybe_socket, 0, compare_socket},
+	[KIND_ACCOUNT] = {set_account, 0, compare_account},
 	[KIND_USER] = {set_user, sizeof(uid_t), NULL},
 	[KIND_GROUP] = {set_group, sizeof(gid_t), NULL},
-	[KIND_GROUPS] = {set_groups, 0, same_groups},
-	[KIND_LIST] = {set_list, 0, same_list},
-	[KIND_HANDLER] = {set_handler, 0, same_list},
-	[KIND_ENVIRONMENT] = {set_environment, 0, same_list},
-	[KIND_PASS] = {set_pass, 0, same_list},
-	[KIND_RULES] = {set_rules, 0, same_rules},
+	[KIND_GROUPS] = {set_groups, 0, compare_groups},
+	[KIND_LIST] = {set_list, 0, compare_list},
+	[KIND_HANDLER] = {set_handler, 0, compare_list},
+	[KIND_ENVIRONMENT] = {set_environment, 0, compare_list},
+	[KIND_PASS] = {set_pass, 0, compare_list},
+	[KIND_RULES] = {set_rules, 0, compare_rules},
 };
 
 bool option_is_list(const struct option_row *row)
