@@ -83,8 +83,8 @@ class Protocol(ControlCase):
         sup = self.serve_controlled(self.section("s"))
         for request, why in ((b"\n", "no such request"), (b"status s t\n", "few or too many"),
                              (b"kill s\n", "few or too many"), (b"disable\n", "few or too many"),
-                             (b"kill s x\n", "number of a connection"),
-                             (b"kill s -1\n", "number of a connection"),
+                             (b"kill s x\n", "a connection.s number"),
+                             (b"kill s -1\n", "a connection.s number"),
                              (b"kill s 99999999999999999999999\n", "no live connection"),
                              (b"kill s 1\n", "no live connection"),
                              (b"status (control)\n", "no service"), (b"STATUS\n", "no such request"),
