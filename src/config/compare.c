@@ -1,5 +1,6 @@
 /*
- * compare.c: fields that are no plain values: two are the same if they mean the same to a worker.
+ * compare.c: fields that are no plain values: two are the same if they mean the same to a
+ * worker.
  */
 #include "config/compare.h"
 

@@ -1,4 +1,5 @@
-/* compare.h: whether two fields of a service have the same value; a function for each type. */
+/* compare.h: whether two fields of a service have the same value; a function for each
+ * type. */
 #ifndef UDSD_COMPARE_H
 #define UDSD_COMPARE_H
 

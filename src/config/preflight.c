@@ -98,9 +98,9 @@ static void try_stderr(int fd, size_t index, const struct service *s)
 		rc = access(path, W_OK);
 	}
 	if (rc < 0 && errno == ENOENT) {
-		snprintf(parent, sizeof(parent), "%.*s", (int)(strrchr(path, '/') - path),
-			 path);
-		rc = access(*parent != '\0' ? parent : "/", W_OK | X_OK);
+		snprintf(parent, sizeof(parent), "%.*s/.",
+			 (int)(strrchr(path, '/') - path), path);
+		rc = access(parent, W_OK | X_OK);
 	}
 	if (rc < 0)
 		dprintf(fd, "%zu stderr %s cannot be opened by %s: %s\n", index, path,
@@ -146,33 +146,38 @@ static void try_before(int fd, size_t index, const struct service *s)
 		(void)setpriority(PRIO_PROCESS, 0, nice);
 }
 
-static void try_as_user(int fd, const void *arg)
+static void try_with(int fd, const struct trial *trial, struct executable_head *heads)
 {
-	const struct trial *trial = arg;
 	const struct config *c = trial->config;
 	const struct service *first = &c->services[trial->first];
-	struct executable_head *heads = calloc(c->count, sizeof(*heads));
 	struct failure f;
 
-	for (size_t i = trial->first; heads != NULL && i < c->count; i++) {
+	for (size_t i = trial->first; i < c->count; i++) {
 		if (!is_in_trial(trial, i))
 			continue;
 		try_before(fd, i, &c->services[i]);
 		executable_read(c->services[i].handler[0], &heads[i]);
 	}
-	f = heads != NULL ? privilege_drop(&first->identity) : failure("memory");
+	f = privilege_drop(&first->identity);
 	if (failed(f) && (f.error == EAGAIN || f.error == ENOMEM))
 		return; /* that says nothing of the user */
-	if (failed(f)) {
-		dprintf(fd, "%zu user %s cannot be used: %s: %s\n" TRIAL_OVER,
-			trial->first, first->account->name, f.operation,
-			strerror(f.error));
-		return;
-	}
-	for (size_t i = trial->first; i < c->count; i++)
+	if (failed(f))
+		dprintf(fd, "%zu user %s cannot be used: %s: %s\n", trial->first,
+			first->account->name, f.operation, strerror(f.error));
+	for (size_t i = trial->first; !failed(f) && i < c->count; i++)
 		if (is_in_trial(trial, i))
 			try_service(fd, i, &c->services[i], &heads[i]);
 	dprintf(fd, TRIAL_OVER);
+}
+
+static void try_as_user(int fd, const void *arg)
+{
+	const struct trial *trial = arg;
+	struct executable_head *heads = calloc(trial->config->count, sizeof(*heads));
+
+	if (heads != NULL)
+		try_with(fd, trial, heads);
+	free(heads);
 }
 
 /* Turns a trial's lines, `INDEX OPTION what is wrong with it`, into problems. */

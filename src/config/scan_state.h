@@ -30,7 +30,8 @@ static inline char *scan_text_of(const struct scan *s)
 	return arena_copy(s->arena, s->t.start, s->t.len);
 }
 
-/* The value after `=`: one word or string, or a list of them in braces; whether it is a list. */
+/* The value after `=`: one word or string, or a list of them in braces; whether it is a
+ * list. */
 bool scan_value(struct scan *scan, const char *name);
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * scan_value.c: walks over the value of an option.
  *
- * A list that does not end is seen by the next option, which begins in a line of its own: that is left to
- * the next statement.
+ * A list that does not end is seen by the next option, which begins in a line of its own:
+ * that is left to the next statement.
  */
 #include "config/scan_state.h"
 
