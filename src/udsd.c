@@ -3,6 +3,7 @@
  */
 #include "config/cmdpath.h"
 #include "common/defaults.h"
+#include "common/failure.h"
 #include "upgrade/listen_fds.h"
 #include "config/loader.h"
 #include "common/log.h"
@@ -26,10 +27,6 @@
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
-
-#ifndef BUILD_OPTIONS
-# define BUILD_OPTIONS "not known"
-#endif
 
 static const char usage_text[] =
 	"usage: udsd [-fst] [-c FILE] [-p FILE] [-l LEVEL]\n"
@@ -128,20 +125,21 @@ static void take_argument(struct arguments *a, int c)
 	}
 }
 
+static const struct option longs[] = {
+	{"config", required_argument, NULL, 'c'},
+	{"foreground", no_argument, NULL, 'f'},
+	{"syslog", no_argument, NULL, 's'},
+	{"test", no_argument, NULL, 't'},
+	{"pid-file", required_argument, NULL, 'p'},
+	{"log-level", required_argument, NULL, 'l'},
+	{"option", required_argument, NULL, 'o'},
+	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, 'V'},
+	{0},
+};
+
 static void parse_arguments(struct arguments *a, int argc, char **argv)
 {
-	static const struct option longs[] = {
-		{"config", required_argument, NULL, 'c'},
-		{"foreground", no_argument, NULL, 'f'},
-		{"syslog", no_argument, NULL, 's'},
-		{"test", no_argument, NULL, 't'},
-		{"pid-file", required_argument, NULL, 'p'},
-		{"log-level", required_argument, NULL, 'l'},
-		{"option", required_argument, NULL, 'o'},
-		{"help", no_argument, NULL, 'h'},
-		{"version", no_argument, NULL, 'V'},
-		{0},
-	};
 	int c;
 
 	*a = (struct arguments){.source = {.log_level = -1}};
@@ -188,14 +186,16 @@ static void open_standard(void)
 }
 
 /* What is served never has our caller's standard input or output. */
-static int leave_standard(void)
+static struct failure leave_standard(void)
 {
 	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	if (fd < 0 || dup2(fd, STDIN_FILENO) < 0 || dup2(fd, STDOUT_FILENO) < 0)
-		return -1;
+	if (fd < 0)
+		return failure("open /dev/null");
+	if (dup2(fd, STDIN_FILENO) < 0 || dup2(fd, STDOUT_FILENO) < 0)
+		return failure("replace standard input and output");
 	close(fd);
-	return chdir("/");
+	return chdir("/") < 0 ? failure("enter /") : SUCCESS;
 }
 
 static pid_t wait_for(pid_t pid, int *status)
@@ -376,14 +376,17 @@ static int serve(struct loaded *loaded, const struct arguments *args, int argc)
 		.ready_fd = -1,
 	};
 	int status = EX_OSERR;
+	struct failure f;
 
 	if (options.origin.argv == NULL)
 		return no_start("/proc/self/exe");
 	if (!args->foreground)
 		options.ready_fd = become_daemon();
 	title_set(NULL);
-	if (leave_standard() < 0)
-		(void)no_start("/dev/null");
+	f = leave_standard();
+	errno = f.error;
+	if (failed(f))
+		(void)no_start(f.operation);
 	else
 		status = supervisor_run(loaded, &options);
 	free(options.origin.argv);

@@ -72,7 +72,20 @@ static bool is_for_us(const char *head)
 	       (ours.e_machine == EM_AARCH64 && theirs.e_machine == EM_ARM);
 }
 
-/* The loader that an ELF file of 64 bits names, into `loader`. False: it is cut short. */
+/* Whether the bytes could be read; else errno, 0: the file is too short. */
+static bool read_at(int fd, void *to, size_t size, uint64_t at)
+{
+	ssize_t n;
+
+	do {
+		n = pread(fd, to, size, (off_t)at);
+	} while (n < 0 && errno == EINTR);
+	if (n >= 0)
+		errno = 0;
+	return n == (ssize_t)size;
+}
+
+/* The loader that an ELF file of 64 bits names, into `loader`. False, and errno as above. */
 static bool find_loader(int fd, const Elf64_Ehdr *head, char loader[PATH_MAX])
 {
 	struct stat st;
@@ -80,17 +93,16 @@ static bool find_loader(int fd, const Elf64_Ehdr *head, char loader[PATH_MAX])
 
 	*loader = '\0';
 	for (unsigned i = 0; i < head->e_phnum; i++) {
-		off_t at = (off_t)(head->e_phoff + i * sizeof(part));
-
-		if (pread(fd, &part, sizeof(part), at) != (ssize_t)sizeof(part))
+		if (!read_at(fd, &part, sizeof(part), head->e_phoff + i * sizeof(part)))
 			return false;
 		if (part.p_type == PT_LOAD && fstat(fd, &st) == 0 &&
 		    (off_t)(part.p_offset + part.p_filesz) > st.st_size)
 			return false;
 		if (part.p_type == PT_INTERP && part.p_filesz < PATH_MAX &&
-		    pread(fd, loader, part.p_filesz, (off_t)part.p_offset) < 0)
+		    !read_at(fd, loader, part.p_filesz, part.p_offset))
 			return false;
 	}
+	errno = 0;
 	return head->e_phnum > 0;
 }
 
@@ -117,7 +129,7 @@ static void check_elf(const char *path, const struct executable_head *head, char
 	}
 	fd = elf.e_ident[EI_CLASS] == ELFCLASS64 ? open(path, O_RDONLY | O_CLOEXEC) : -1;
 	if (fd >= 0 && !find_loader(fd, &elf, loader))
-		snprintf(text, size, "is cut short");
+		snprintf(text, size, "%s", errno == 0 ? "is cut short" : strerror(errno));
 	else if (*loader != '\0' && access(loader, X_OK) < 0)
 		snprintf(text, size, "needs %s, which cannot be executed: %s", loader,
 			 strerror(errno));

@@ -15,6 +15,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* Exit status of a child that could not load: with errno added. */
+#define LOADER_FAILED 100
+
 /* What stands first in the arena. */
 struct result {
 	const struct config *config; /* NULL: refused */
@@ -37,7 +40,7 @@ static _Noreturn void loader_run(struct loader *l, const struct load_source *sou
 	(void)signal(SIGXFSZ, SIG_DFL); /* our end says what has happened */
 	if (dup2(l->fd, STDERR_FILENO + 1) < 0 ||
 	    close_range(STDERR_FILENO + 2, ~0U, 0) < 0)
-		_exit(1);
+		_exit(LOADER_FAILED + errno);
 	result = arena_take(arena, sizeof(*result));
 	result->config = config_load(arena, source, &faults);
 	result->findings = (struct findings){
@@ -47,7 +50,7 @@ static _Noreturn void loader_run(struct loader *l, const struct load_source *sou
 		.lasting = faults.lasting,
 		.warnings = faults.warnings,
 	};
-	_exit(arena_write(arena, STDERR_FILENO + 1) < 0 ? 1 : 0);
+	_exit(arena_write(arena, STDERR_FILENO + 1) < 0 ? LOADER_FAILED + errno : 0);
 }
 
 int loader_start(struct loader *l, const struct load_source *source)
@@ -73,6 +76,9 @@ static void loader_report_end(struct loader *l, int status)
 			 sigabbrev_np(WTERMSIG(status)));
 	else if (WEXITSTATUS(status) == ARENA_FULL)
 		snprintf(l->error, sizeof(l->error), "the config is too large");
+	else if (WEXITSTATUS(status) > LOADER_FAILED)
+		snprintf(l->error, sizeof(l->error), "load the config: %s",
+			 strerror(WEXITSTATUS(status) - LOADER_FAILED));
 	else
 		snprintf(l->error, sizeof(l->error),
 			 "the check of the config ended with status %d",
@@ -99,7 +105,8 @@ struct loaded *loader_take(struct loader *l, int status)
 	}
 	if (loaded == NULL && *l->error == '\0' &&
 	    (loader_findings(l) == NULL || loader_findings(l)->errors == 0))
-		snprintf(l->error, sizeof(l->error), "%s", strerror(ENOMEM));
+		snprintf(l->error, sizeof(l->error), "load the config: %s",
+			 strerror(ENOMEM));
 	return loaded;
 }
 

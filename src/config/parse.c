@@ -74,7 +74,7 @@ static int parse_section(struct arena *arena, struct section *section,
 		rc = cfg_parse_buf(cfg, section->text) == CFG_SUCCESS ? 0 : -1;
 	}
 	if (rc < 0 && faults->errors == errors)
-		fault_add(faults, section->at, "cannot be parsed");
+		fault_add(faults, section->at, "cannot be parsed: out of memory");
 	for (struct statement *o = section->statements; rc == 0 && o != NULL; o = o->next)
 		parse_values(arena, o, cfg);
 	if (cfg != NULL)

@@ -6,7 +6,7 @@
  */
 #include "control/commands.h"
 
-#include "service/apply.h"
+#include "service/renew.h"
 #include "common/log.h"
 #include "common/near.h"
 #include "service/orphans.h"
@@ -134,7 +134,7 @@ static void commands_set_enabled(const struct request *r, bool enabled)
 		commands_try(r);
 		return;
 	}
-	f = apply_instance(r->instance, enabled, r->now);
+	f = renew_instance(r->instance, enabled, r->now);
 	if (!failed(f)) {
 		control_answer(r->client, ANSWER_OK);
 		return;

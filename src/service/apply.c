@@ -402,28 +402,3 @@ int apply_config(struct loaded *loaded, bool tolerant, struct tally *tally, char
 	free(p.changes);
 	return rc;
 }
-
-struct failure apply_instance(struct instance *i, bool enabled, int64_t now)
-{
-	struct instance *fresh = lifecycle_new(i->loaded, i->service);
-	struct failure f = SUCCESS;
-
-	if (fresh == NULL)
-		return failure("make an instance");
-	fresh->enabled = enabled;
-	if (enabled)
-		f = listener_open(i->service, &fresh->listener, 0);
-	if (failed(f)) {
-		instance_free(fresh);
-		return f;
-	}
-	fresh->board = board_hold(i->board);
-	fresh->backoff = i->backoff;
-	services_add(fresh);
-	lifecycle_supersede(i, now);
-	if (enabled)
-		listener_log(fresh->service);
-	instance_watch(fresh, now);
-	services_changed();
-	return SUCCESS;
-}

@@ -2,7 +2,6 @@
 #ifndef UDSD_APPLY_H
 #define UDSD_APPLY_H
 
-#include "common/failure.h"
 #include "service/instance.h"
 
 #include <stdbool.h>
@@ -21,10 +20,5 @@ struct tally {
  * administrator. */
 int apply_config(struct loaded *loaded, bool tolerant, struct tally *tally, char **errors,
 		 int64_t now);
-
-/* Puts the next generation of one instance in force, with a new socket or (enabled false)
- * without; pending connections of the old one are served. After a failure nothing has
- * changed. */
-struct failure apply_instance(struct instance *instance, bool enabled, int64_t now);
 
 #endif

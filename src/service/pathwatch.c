@@ -4,7 +4,7 @@
  */
 #include "service/pathwatch.h"
 
-#include "service/apply.h"
+#include "service/renew.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "service/problem.h"
@@ -117,7 +117,7 @@ static void renew(struct instance *i, bool should_log, int64_t now)
 	char error[256];
 
 	pathwatch_forget(i);
-	f = apply_instance(i, true, now);
+	f = renew_instance(i, true, now);
 	if (!failed(f))
 		return;
 	if (problem_set_failure(i, f) && i->listener.fd < 0)

@@ -43,6 +43,16 @@ while data := client.recv(65536):
 """
 
 
+def note_text(trial, lines):
+    """Adds what udsd says of a failure to the table that $UDSD_FAULT_TEXTS names, for a person to read."""
+    path = os.environ.get("UDSD_FAULT_TEXTS")
+    said = [line.split(" udsd: ")[-1] for line in lines
+            if re.search(r"(?:^|udsd: )(?:fail|busy|drop|path|udsd:)|error", line)]
+    if path:
+        with open(path, "a", encoding="utf-8") as file:
+            file.write("%s\t%s\n" % (trial.name, " | ".join(said)))
+
+
 class Sweep(Case):
     """One phase, in which calls may fail."""
 
@@ -345,6 +355,8 @@ class Start(Sweep):
         wait_for(lambda: sup.poll() is not None or self.cannot_run() or self.answers(), 4,
                  "a service or an end")
         self.assertLess(time.monotonic() - started, 2 * SOON * PATIENCE)
+        said = sup.raw_lines() if hasattr(sup, "raw_lines") else sup.lines()
+        note_text(trial, [line for line in said if " started" not in line])
         self.end_fault()
         if sup.poll() is None:
             self.heal()
