@@ -27,7 +27,8 @@ struct fault {
 	char text[]; /* escaped */
 };
 
-/* Bytes of a character at `s` that cannot be seen for what it is, or 0. */
+/* Bytes of a character at `s`, in a text that ends with a byte 0, that cannot be seen for
+ * what it is; or 0. */
 static size_t invisible(const unsigned char *s)
 {
 	if (*s == 0xc2)
@@ -36,8 +37,10 @@ static size_t invisible(const unsigned char *s)
 		return (s[2] & 0xf0) == 0x80 || s[2] >= 0xa8 ? 3 : 0;
 	if (s[0] == 0xe2 && s[1] == 0x81)
 		return s[2] >= 0x9f && s[2] < 0xb0 ? 3 : 0;
-	return memcmp(s, "\xe3\x80\x80", 3) == 0 || memcmp(s, "\xef\xbb\xbf", 3) == 0 ? 3
-										      : 0;
+	return strncmp((const char *)s, "\xe3\x80\x80", 3) == 0 ||
+			       strncmp((const char *)s, "\xef\xbb\xbf", 3) == 0
+		       ? 3
+		       : 0;
 }
 
 bool fault_invisible(const char *text, size_t len)

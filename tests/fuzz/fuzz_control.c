@@ -9,6 +9,7 @@
 
 #include "common/clock.h"
 #include "service/lifecycle.h"
+#include "service/reload.h"
 #include "service/services.h"
 
 #include "records.h"
@@ -76,6 +77,15 @@ static void make_supervisor(void)
 	must(listen(control->listener.fd, 16) == 0);
 }
 
+/* A turn of the supervisor, as far as clients see it. */
+static void look(void)
+{
+	events_wait(0);
+	if (reload_is_wanted())
+		reload_begin(clock_now());
+	control_tick(clock_now());
+}
+
 static int dial(void)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
@@ -113,10 +123,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (send(fd, data + sent, upto - sent, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 			break; /* it has been answered */
 		sent = upto;
-		events_wait(0);
+		look();
 	}
 	(void)shutdown(fd, SHUT_WR);
-	events_wait(0);
+	look();
 	n = recv(fd, answer, sizeof(answer) - 1, MSG_DONTWAIT);
 	must(n >= 0); /* an end, and no reset */
 	answer[n] = '\0';
@@ -125,7 +135,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	else
 		must(memchr(data, '\n', size) == NULL);
 	close(fd);
-	events_wait(0);
+	look();
 	must(control_due() == CLOCK_NEVER);
 	while (records_next() != NULL)
 		;
