@@ -85,7 +85,8 @@ static bool read_at(int fd, void *to, size_t size, uint64_t at)
 	return n == (ssize_t)size;
 }
 
-/* The loader that an ELF file of 64 bits names, into `loader`. False, and errno as above. */
+/* The loader that an ELF file of 64 bits names, into `loader`. False, and errno as
+ * above. */
 static bool find_loader(int fd, const Elf64_Ehdr *head, char loader[PATH_MAX])
 {
 	struct stat st;

@@ -1,6 +1,6 @@
 /*
- * renew.c: one instance's successor, of the same service: after its path was deleted, or when an
- * administrator enables or disables it.
+ * renew.c: one instance's successor, of the same service: after its path was deleted, or
+ * when an administrator enables or disables it.
  */
 #include "service/renew.h"
 
