@@ -16,32 +16,29 @@
 #include <string.h>
 #include <strings.h>
 
+static const struct {
+	const char *unit; /* as others write it */
+	bool size;
+	int factor;
+	const char *ours;
+} units[] = {
+	{"d", false, 24, "h"},      {"day", false, 24, "h"},   {"days", false, 24, "h"},
+	{"w", false, 168, "h"},     {"h", false, 1, "h"},      {"hr", false, 1, "h"},
+	{"hour", false, 1, "h"},    {"hours", false, 1, "h"},  {"m", false, 1, "m"},
+	{"min", false, 1, "m"},     {"mins", false, 1, "m"},   {"minute", false, 1, "m"},
+	{"minutes", false, 1, "m"}, {"s", false, 1, "s"},      {"sec", false, 1, "s"},
+	{"secs", false, 1, "s"},    {"second", false, 1, "s"}, {"seconds", false, 1, "s"},
+	{"ms", false, 1, "ms"},     {"msec", false, 1, "ms"},  {"b", true, 1, ""},
+	{"bytes", true, 1, ""},     {"k", true, 1, "K"},       {"kb", true, 1, "K"},
+	{"kib", true, 1, "K"},      {"m", true, 1, "M"},       {"mb", true, 1, "M"},
+	{"mib", true, 1, "M"},      {"g", true, 1, "G"},       {"gb", true, 1, "G"},
+	{"gib", true, 1, "G"},      {"t", true, 1024, "G"},    {"tb", true, 1024, "G"},
+	{"tib", true, 1024, "G"}};
+static const char *const all[] = {"unlimited", "infinite", "inf",     "none",
+				  "max",       "-1",       "infinity"};
+
 const char *hint_spelled(const char *text, bool size)
 {
-	static const struct {
-		const char *unit; /* as others write it */
-		bool size;
-		int factor;
-		const char *ours;
-	} units[] = {{"d", false, 24, "h"},      {"day", false, 24, "h"},
-		     {"days", false, 24, "h"},   {"w", false, 168, "h"},
-		     {"h", false, 1, "h"},       {"hr", false, 1, "h"},
-		     {"hour", false, 1, "h"},    {"hours", false, 1, "h"},
-		     {"m", false, 1, "m"},       {"min", false, 1, "m"},
-		     {"mins", false, 1, "m"},    {"minute", false, 1, "m"},
-		     {"minutes", false, 1, "m"}, {"s", false, 1, "s"},
-		     {"sec", false, 1, "s"},     {"secs", false, 1, "s"},
-		     {"second", false, 1, "s"},  {"seconds", false, 1, "s"},
-		     {"ms", false, 1, "ms"},     {"msec", false, 1, "ms"},
-		     {"b", true, 1, ""},         {"bytes", true, 1, ""},
-		     {"k", true, 1, "K"},        {"kb", true, 1, "K"},
-		     {"kib", true, 1, "K"},      {"m", true, 1, "M"},
-		     {"mb", true, 1, "M"},       {"mib", true, 1, "M"},
-		     {"g", true, 1, "G"},        {"gb", true, 1, "G"},
-		     {"gib", true, 1, "G"},      {"t", true, 1024, "G"},
-		     {"tb", true, 1024, "G"},    {"tib", true, 1024, "G"}};
-	static const char *const all[] = {"unlimited", "infinite", "inf",     "none",
-					  "max",       "-1",       "infinity"};
 	static char spelled[40];
 	size_t len = strspn(text, "0123456789");
 	int64_t n = len > 0 && len < 10 ? atoll(text) : -1;
